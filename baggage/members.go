@@ -1,0 +1,111 @@
+// Package baggage carries passports and actors in W3C Baggage (F-CP-01 to
+// F-CP-08, https://www.w3.org/TR/baggage/).
+//
+// It does no I/O: where a claim check needs a cache, Parse and Write say so
+// and the caller asks the cache.
+package baggage
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Names of the members that Kest uses.
+const (
+	Passport   = "kest.passport"    // the passport, a JSON array
+	PassportZ  = "kest.passport_z"  // zlib of that, base64url without padding
+	ClaimCheck = "kest.claim_check" // UUID v4 of a claim that holds it
+	ChainTip   = "kest.chain_tip"   // hashes of the leaves, comma-separated
+	User       = "kest.user"
+	Agent      = "kest.agent"
+	Task       = "kest.task"
+	JWT        = "kest.jwt"
+	Scope      = "kest.scope"
+)
+
+// prefix marks all members that Kest reads, strips and writes.
+const prefix = "kest."
+
+// member is one list-member as it came; raw is without white space around it.
+type member struct{ key, value, raw string }
+
+// isKest reports whether the member is Kest's, in whatever case somebody may read it.
+func (m member) isKest() bool {
+	return len(m.key) >= len(prefix) && strings.EqualFold(m.key[:len(prefix)], prefix)
+}
+
+// split reads all baggage headers as one list. Members without a value pass
+// through, unless they are Kest's.
+func split(headers []string) ([]member, error) {
+	var list []member
+	for _, h := range headers {
+		for part := range strings.SplitSeq(h, ",") {
+			raw := strings.Trim(part, " \t")
+			if raw == "" {
+				continue
+			}
+			pair, _, _ := strings.Cut(raw, ";")
+			key, value, found := strings.Cut(pair, "=")
+			m := member{strings.Trim(key, " \t"), strings.Trim(value, " \t"), raw}
+			if m.isKest() && !found {
+				return nil, malformed(m.key + " has no value")
+			}
+			list = append(list, m)
+		}
+	}
+	return list, nil
+}
+
+// decode undoes percent-encoding, which must be whole and give UTF-8.
+func decode(s string) (string, bool) {
+	if strings.IndexByte(s, '%') < 0 {
+		return s, utf8.ValidString(s)
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b = append(b, s[i])
+			continue
+		}
+		if i+2 >= len(s) {
+			return "", false
+		}
+		high, low := unhex(s[i+1]), unhex(s[i+2])
+		if high < 0 || low < 0 {
+			return "", false
+		}
+		b = append(b, byte(high<<4|low)) //nolint:gosec // two hex digits
+		i += 2
+	}
+	return string(b), utf8.Valid(b)
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// plain reports whether a byte may stand in a value as it is: a
+// baggage-octet other than the percent sign.
+func plain(c byte) bool {
+	return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\' && c != '%'
+}
+
+func appendEncoded(b []byte, s string) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(s) {
+		if c := s[i]; plain(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return b
+}

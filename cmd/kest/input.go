@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/goccy/go-yaml"
+)
+
+// maxInput bounds what a command reads into memory, 64 MiB.
+const maxInput = 64 << 20
+
+// read returns a file's bytes, or standard input's for "-".
+func (c console) read(path string) ([]byte, error) {
+	in := c.in
+	if path != "-" {
+		f, err := os.Open(path) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err == nil && len(b) > maxInput {
+		err = fmt.Errorf("%s: longer than %d bytes", path, maxInput)
+	}
+	return b, err
+}
+
+// readDocument returns a JSON or YAML file's content as JSON.
+func (c console) readDocument(path string) ([]byte, error) {
+	b, err := c.read(path)
+	if err != nil {
+		return nil, err
+	}
+	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) > 0 && (t[0] == '{' || t[0] == '[') {
+		return b, nil
+	}
+	j, err := yaml.YAMLToJSON(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: neither JSON nor YAML: %s", path, yaml.FormatError(err, false, false))
+	}
+	return j, nil
+}

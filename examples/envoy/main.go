@@ -1,0 +1,264 @@
+// Command envoy is the example of three hops through a real Envoy: it starts
+// Envoy with envoy.yaml and the one small service behind its listeners, and
+// sends an allowed, a denied and a tampered request.
+//
+//	make demo-envoy
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"kest.example/kest"
+	"kest.example/kest/baggage"
+	"kest.example/kest/internal/draw"
+)
+
+// Addresses of envoy.yaml.
+const (
+	edge, agent, orders = "127.0.0.1:10000", "127.0.0.1:10001", "127.0.0.1:10002"
+	app, admin          = "127.0.0.1:10003", "127.0.0.1:10004"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "demo-envoy:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", app)
+	if err != nil {
+		return fmt.Errorf("the app: %w", err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(serve), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+
+	envoy, err := startEnvoy(ctx)
+	if err != nil {
+		return err
+	}
+	defer envoy.stop()
+	return requests(ctx)
+}
+
+// envoy is the running proxy.
+type envoy struct {
+	cmd  *exec.Cmd
+	log  string
+	done chan error
+}
+
+func startEnvoy(ctx context.Context) (*envoy, error) {
+	binary := filepath.Join(".tools", "bin", "envoy")
+	for _, need := range [...]struct{ file, how string }{
+		{binary, "make tools"}, {filepath.Join("wasm", "policy.wasm"), "make wasm"},
+	} {
+		if _, err := os.Stat(need.file); err != nil {
+			return nil, fmt.Errorf("%s is missing: run %s, then this again in the project's folder", need.file, need.how)
+		}
+	}
+	logFile, err := os.CreateTemp("", "kest-envoy-*.log")
+	if err != nil {
+		return nil, err
+	}
+	fmt.Println("starting Envoy, which compiles the filter first; its log:", logFile.Name())
+	cmd := exec.CommandContext(ctx, binary, "-c", "examples/envoy/envoy.yaml", "--concurrency", "1", //nolint:gosec // our own tool
+		"--disable-hot-restart", "-l", "warning", "--component-log-level", "wasm:info")
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	e := &envoy{cmd: cmd, log: logFile.Name(), done: make(chan error, 1)}
+	go func() { e.done <- cmd.Wait() }()
+	if err := e.ready(ctx); err != nil {
+		e.stop()
+		return nil, err
+	}
+	return e, nil
+}
+
+// ready waits until Envoy serves.
+func (e *envoy) ready(ctx context.Context) error {
+	start := time.Now()
+	for time.Since(start) < 2*time.Minute {
+		select {
+		case err := <-e.done:
+			e.done <- err
+			return fmt.Errorf("Envoy ended: %w; see %s", err, e.log)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		response, err := http.Get("http://" + admin + "/ready")
+		if err != nil {
+			continue
+		}
+		_ = response.Body.Close()
+		if response.StatusCode == http.StatusOK {
+			fmt.Printf("ready after %.1f s\n\n", time.Since(start).Seconds())
+			return nil
+		}
+	}
+	return fmt.Errorf("Envoy was not ready within 2 minutes; see %s", e.log)
+}
+
+func (e *envoy) stop() {
+	_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-e.done:
+	case <-time.After(5 * time.Second):
+		_ = e.cmd.Process.Kill()
+	}
+}
+
+// serve is the app, in all three roles. It forwards baggage and traceparent.
+func serve(w http.ResponseWriter, r *http.Request) {
+	next := ""
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/ask/"):
+		next = "http://" + agent + "/plan/" + strings.TrimPrefix(r.URL.Path, "/ask/")
+	case strings.HasPrefix(r.URL.Path, "/plan/"):
+		next = "http://" + orders + "/orders/" + strings.TrimPrefix(r.URL.Path, "/plan/")
+	default:
+		// The last hop: what the app was sent, so that the demo can show it.
+		_, _ = io.WriteString(w, strings.Join(r.Header.Values("Baggage"), ","))
+		return
+	}
+	request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, next, nil)
+	if err != nil {
+		http.Error(w, "bad request", http.StatusBadRequest)
+		return
+	}
+	for _, name := range [...]string{"Baggage", "Traceparent"} {
+		request.Header[name] = r.Header.Values(name)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		http.Error(w, "the next hop can't be reached", http.StatusBadGateway)
+		return
+	}
+	defer func() { _ = response.Body.Close() }()
+	w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+	w.WriteHeader(response.StatusCode)
+	_, _ = io.Copy(w, response.Body)
+}
+
+func requests(ctx context.Context) error {
+	fmt.Println("1. POST /ask/refund: edge, agent and orders allow it")
+	good, err := send(ctx, edge, "/ask/refund", "")
+	if err != nil {
+		return err
+	}
+	if err := good.show(http.StatusOK); err != nil {
+		return err
+	}
+	fmt.Println("2. POST /ask/delete: the policy no-unverified-delete of orders denies it")
+	denied, err := send(ctx, edge, "/ask/delete", "")
+	if err != nil {
+		return err
+	}
+	if err := denied.show(http.StatusForbidden); err != nil {
+		return err
+	}
+	fmt.Println("3. POST to orders with the first request's passport, one byte of the second entry changed")
+	tampered, err := send(ctx, orders, "/orders/refund", tamper(good.body))
+	if err != nil {
+		return err
+	}
+	return tampered.show(http.StatusForbidden)
+}
+
+type answer struct {
+	status int
+	body   string
+}
+
+func send(ctx context.Context, to, path, bag string) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+to+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	if bag != "" {
+		request.Header.Set("Baggage", bag)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	return answer{response.StatusCode, string(body)}, err
+}
+
+var errUnexpected = errors.New("that is not what the example should answer")
+
+// show prints an answer, and the lineage where there is one.
+func (a answer) show(want int) error {
+	fmt.Println("  ", a.status, http.StatusText(a.status))
+	if a.status != http.StatusOK {
+		fmt.Printf("   %s\n\n", a.body)
+	} else if err := showLineage(a.body); err != nil {
+		return err
+	}
+	if a.status != want {
+		return errUnexpected
+	}
+	return nil
+}
+
+// showLineage prints what the last app was sent. The proxies verified it.
+func showLineage(bag string) error {
+	in, err := baggage.Parse([]string{bag}, baggage.ReadOptions{})
+	if err != nil {
+		return err
+	}
+	var entries []*kest.Entry
+	var hashes []string
+	for _, compact := range in.Passport.Entries() {
+		ev, err := kest.ParseEvidence(compact, kest.SchemaStrict)
+		if err != nil {
+			return err
+		}
+		entries, hashes = append(entries, ev.Entry), append(hashes, ev.Hash)
+	}
+	for line := range strings.Lines(draw.Tree(entries, hashes)) {
+		fmt.Print("   ", line)
+	}
+	fmt.Println()
+	return nil
+}
+
+// tamper changes one character in the middle of the second entry's payload.
+func tamper(bag string) string {
+	in, err := baggage.Parse([]string{bag}, baggage.ReadOptions{})
+	if err != nil || in.Passport.Len() < 2 {
+		return bag
+	}
+	entries := in.Passport.Entries()
+	second := []byte(entries[1])
+	at := len(second) / 2
+	if second[at]++; second[at] > 'Z' {
+		second[at] = 'a'
+	}
+	entries[1] = string(second)
+	return baggage.Passport + "=" + url.PathEscape(kest.NewPassport(entries...).String())
+}

@@ -1,0 +1,98 @@
+// Package hostcall has the names and layouts of the host functions kest.*,
+// which go through proxy_call_foreign_function (DESIGN 3). Guest and host
+// share it. All integers are little-endian.
+package hostcall
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"kest.example/kest/internal/jcs"
+	"kest.example/kest/internal/jws"
+)
+
+// Names of the host functions. Stock Envoy answers NotFound to each.
+const (
+	Verify   = "kest.verify"    // signatures in, one byte out: 1 when all are good
+	Sign     = "kest.sign"      // Ed25519 seed (32 bytes) and message in, signature (64 bytes) out
+	ClaimPut = "kest.claim_put" // see AppendClaim; nothing out
+	ClaimGet = "kest.claim_get" // UUID in, body out
+	Compress = "compress"       // text in, zlib stream out; stock Envoy has it
+	Random   = "kest.random"    // count (uint32) in, bytes out; only where a test fixes them
+)
+
+// SeedSize is how much of the argument of Sign is the seed.
+const SeedSize = 32
+
+// ErrLayout is returned for an argument that is not laid out as it should be.
+var ErrLayout = errors.New("hostcall: malformed argument")
+
+// AppendCheck adds one signature: uint32 length and canonical JWK, uint32
+// length and signing input, uint32 length and signature.
+func AppendCheck(dst []byte, jwk string, input, signature []byte) []byte {
+	dst = appendPart(dst, jwk)
+	dst = appendPart(dst, input)
+	return appendPart(dst, signature)
+}
+
+func appendPart[T string | []byte](dst []byte, part T) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(part))) //nolint:gosec // far below 4 GiB by the passport's limits
+	return append(dst, part...)
+}
+
+func takePart(b []byte) (part, rest []byte, err error) {
+	if len(b) < 4 {
+		return nil, nil, ErrLayout
+	}
+	n := uint64(binary.LittleEndian.Uint32(b))
+	if uint64(len(b)-4) < n {
+		return nil, nil, ErrLayout
+	}
+	return b[4 : 4+n], b[4+n:], nil
+}
+
+// ParseChecks reads what AppendCheck wrote. Keys resolves a JWK, so that a
+// host can remember parsed ones.
+func ParseChecks(b []byte, keys func(jwk string) (*jws.PublicKey, error)) ([]jws.Check, error) {
+	var checks []jws.Check
+	for len(b) > 0 {
+		var parts [3][]byte
+		var err error
+		for i := range parts {
+			if parts[i], b, err = takePart(b); err != nil {
+				return nil, err
+			}
+		}
+		key, err := keys(string(parts[0]))
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, jws.Check{Key: key, Input: parts[1], Signature: parts[2]})
+	}
+	return checks, nil
+}
+
+// ParseKey reads a canonical JWK.
+func ParseKey(jwk string) (*jws.PublicKey, error) {
+	v, err := jcs.ParseString(jwk)
+	if err != nil {
+		return nil, err
+	}
+	return jws.ParseJWK(v)
+}
+
+// AppendClaim lays out the argument of ClaimPut: uint32 TTL in seconds, the
+// UUID of 36 bytes, the body.
+func AppendClaim(dst []byte, id, body string, seconds uint32) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, seconds)
+	dst = append(dst, id...)
+	return append(dst, body...)
+}
+
+// ParseClaim reads what AppendClaim wrote.
+func ParseClaim(b []byte) (id string, body []byte, seconds uint32, err error) {
+	if len(b) < 40 {
+		return "", nil, 0, ErrLayout
+	}
+	return string(b[4:40]), b[40:], binary.LittleEndian.Uint32(b), nil
+}

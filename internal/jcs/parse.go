@@ -1,0 +1,374 @@
+package jcs
+
+import (
+	"math"
+	"strconv"
+	"unicode/utf8"
+)
+
+// MaxDepth is how deep arrays and objects may nest.
+const MaxDepth = 64
+
+// Parse reads exactly one JSON value, with white space around it allowed.
+func Parse(text []byte) (*Value, error) { return ParseString(string(text)) }
+
+// ParseString is Parse for a string; strings of the result may share its memory.
+func ParseString(text string) (*Value, error) {
+	p := parser{s: text}
+	v := p.value(0)
+	p.space()
+	if p.err == nil && p.i < len(p.s) {
+		p.fail("text behind the value")
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return &v, nil
+}
+
+type parser struct {
+	s   string
+	i   int
+	err *SyntaxError
+}
+
+// fail keeps the first error and moves to the end, so that every loop stops.
+func (p *parser) fail(detail string) {
+	if p.err == nil {
+		p.err = &SyntaxError{Offset: p.i, Detail: detail}
+	}
+	p.i = len(p.s)
+}
+
+func (p *parser) space() {
+	for p.i < len(p.s) {
+		switch p.s[p.i] {
+		case ' ', '\t', '\n', '\r':
+			p.i++
+		default:
+			return
+		}
+	}
+}
+
+func (p *parser) peek() byte {
+	if p.i < len(p.s) {
+		return p.s[p.i]
+	}
+	return 0
+}
+
+func (p *parser) value(depth int) Value {
+	p.space()
+	switch c := p.peek(); {
+	case c == '"':
+		return StringValue(p.string())
+	case c == '{':
+		return p.object(depth + 1)
+	case c == '[':
+		return p.array(depth + 1)
+	case c == '-' || c >= '0' && c <= '9':
+		return p.number()
+	case c == 't':
+		return p.literal("true", BoolValue(true))
+	case c == 'f':
+		return p.literal("false", BoolValue(false))
+	case c == 'n':
+		return p.literal("null", NullValue())
+	}
+	if p.i >= len(p.s) {
+		p.fail("the text ends too early")
+	} else {
+		p.fail("no value")
+	}
+	return Value{}
+}
+
+func (p *parser) literal(word string, v Value) Value {
+	if len(p.s)-p.i < len(word) || p.s[p.i:p.i+len(word)] != word {
+		p.fail("no value")
+		return Value{}
+	}
+	p.i += len(word)
+	return v
+}
+
+func (p *parser) array(depth int) Value {
+	if depth > MaxDepth {
+		p.fail("nested too deep")
+		return Value{}
+	}
+	p.i++
+	var items []Member
+	if p.space(); p.peek() == ']' {
+		p.i++
+		return Value{kind: Array}
+	}
+	for p.err == nil {
+		items = append(items, Member{Value: p.value(depth)})
+		if p.next(']') {
+			break
+		}
+	}
+	return Value{kind: Array, items: items}
+}
+
+func (p *parser) object(depth int) Value {
+	if depth > MaxDepth {
+		p.fail("nested too deep")
+		return Value{}
+	}
+	p.i++
+	if p.space(); p.peek() == '}' {
+		p.i++
+		return Value{kind: Object}
+	}
+	items := make([]Member, 0, 4)
+	for p.err == nil {
+		items = append(items, p.member(depth))
+		if p.next('}') {
+			break
+		}
+	}
+	if p.err == nil && repeats(items) {
+		p.fail("a repeated member name")
+	}
+	return Value{kind: Object, items: items}
+}
+
+func (p *parser) member(depth int) Member {
+	if p.space(); p.peek() != '"' {
+		p.fail("no member name")
+		return Member{}
+	}
+	name := p.string()
+	if p.space(); p.peek() != ':' {
+		p.fail("no colon behind a member name")
+		return Member{}
+	}
+	p.i++
+	return Member{Name: name, Value: p.value(depth)}
+}
+
+// next steps over a comma, or over the closing bracket, which it reports.
+func (p *parser) next(closing byte) (closed bool) {
+	p.space()
+	switch p.peek() {
+	case closing:
+		p.i++
+		return true
+	case ',':
+		p.i++
+		return false
+	}
+	p.fail("neither a comma nor a closing bracket")
+	return false
+}
+
+// repeats reports whether two members share a name, in linear time for large objects.
+func repeats(items []Member) bool {
+	if len(items) > 16 {
+		seen := make(map[string]struct{}, len(items))
+		for i := range items {
+			seen[items[i].Name] = struct{}{}
+		}
+		return len(seen) != len(items)
+	}
+	for i := range items {
+		for j := range i {
+			if items[i].Name == items[j].Name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *parser) number() Value {
+	start := p.i
+	if p.peek() == '-' {
+		p.i++
+	}
+	first := p.peek()
+	whole := p.digits()
+	if whole == 0 || whole > 1 && first == '0' {
+		p.fail("a malformed number")
+		return Value{}
+	}
+	if end := p.i; !p.fraction() {
+		if whole <= 15 {
+			return Value{kind: Number, num: small(p.s[start:end])}
+		}
+	}
+	if p.err != nil {
+		return Value{}
+	}
+	f, err := strconv.ParseFloat(p.s[start:p.i], 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		p.fail("a number that no double holds")
+		return Value{}
+	}
+	return Value{kind: Number, num: f}
+}
+
+// fraction reads what may stand behind the whole part and says whether there was any.
+func (p *parser) fraction() bool {
+	any := false
+	if p.peek() == '.' {
+		any = true
+		p.i++
+		if p.digits() == 0 {
+			p.fail("a malformed number")
+		}
+	}
+	if c := p.peek(); c == 'e' || c == 'E' {
+		any = true
+		p.i++
+		if c = p.peek(); c == '+' || c == '-' {
+			p.i++
+		}
+		if p.digits() == 0 {
+			p.fail("a malformed number")
+		}
+	}
+	return any
+}
+
+func (p *parser) digits() (n int) {
+	for p.i < len(p.s) && p.s[p.i] >= '0' && p.s[p.i] <= '9' {
+		p.i++
+		n++
+	}
+	return n
+}
+
+// small converts up to fifteen digits, which a double holds exactly.
+func small(text string) float64 {
+	negative := text[0] == '-'
+	if negative {
+		text = text[1:]
+	}
+	var n int64
+	for i := range len(text) {
+		n = n*10 + int64(text[i]-'0')
+	}
+	if negative {
+		return -float64(n)
+	}
+	return float64(n)
+}
+
+// string reads a string. Without escapes the result is a part of the text.
+func (p *parser) string() string {
+	p.i++
+	start, ascii := p.i, true
+	for p.i < len(p.s) {
+		switch c := p.s[p.i]; {
+		case c == '"':
+			s := p.s[start:p.i]
+			if !ascii && !utf8.ValidString(s) {
+				p.fail("invalid UTF-8")
+			}
+			p.i++
+			return s
+		case c == '\\':
+			return p.escaped(start)
+		case c < 0x20:
+			p.fail("a control character in a string")
+			return ""
+		case c >= 0x80:
+			ascii = false
+		}
+		p.i++
+	}
+	p.fail("a string without an end")
+	return ""
+}
+
+// escaped reads on from the first backslash of a string that began at start.
+func (p *parser) escaped(start int) string {
+	buf := append(make([]byte, 0, p.i-start+32), p.s[start:p.i]...)
+	for p.i < len(p.s) {
+		switch c := p.s[p.i]; {
+		case c == '"':
+			if !utf8.Valid(buf) {
+				p.fail("invalid UTF-8")
+				return ""
+			}
+			p.i++
+			return string(buf)
+		case c == '\\':
+			buf = p.escape(buf)
+		case c < 0x20:
+			p.fail("a control character in a string")
+		default:
+			buf = append(buf, c)
+			p.i++
+		}
+	}
+	p.fail("a string without an end")
+	return ""
+}
+
+func (p *parser) escape(buf []byte) []byte {
+	p.i++
+	c := p.peek()
+	p.i++
+	switch c {
+	case '"', '\\', '/':
+		return append(buf, c)
+	case 'b':
+		return append(buf, '\b')
+	case 'f':
+		return append(buf, '\f')
+	case 'n':
+		return append(buf, '\n')
+	case 'r':
+		return append(buf, '\r')
+	case 't':
+		return append(buf, '\t')
+	case 'u':
+		return p.unicode(buf)
+	}
+	p.fail("an unknown escape")
+	return buf
+}
+
+func (p *parser) unicode(buf []byte) []byte {
+	r, ok := p.hex4()
+	if ok && r >= 0xd800 && r < 0xdc00 && p.i+1 < len(p.s) && p.s[p.i] == '\\' && p.s[p.i+1] == 'u' {
+		p.i += 2
+		low, lowOK := p.hex4()
+		if lowOK && low >= 0xdc00 && low < 0xe000 {
+			return utf8.AppendRune(buf, (r-0xd800)<<10|(low-0xdc00)+0x10000)
+		}
+		ok = false
+	}
+	if !ok || r >= 0xd800 && r < 0xe000 {
+		p.fail("a malformed or lone surrogate escape")
+		return buf
+	}
+	return utf8.AppendRune(buf, r)
+}
+
+func (p *parser) hex4() (r rune, ok bool) {
+	if len(p.s)-p.i < 4 {
+		return 0, false
+	}
+	for range 4 {
+		c := p.s[p.i]
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+		p.i++
+	}
+	return r, true
+}

@@ -1,0 +1,39 @@
+// Command wasmshrink makes the code of a module that Go built smaller without
+// changing what it does, and drops its custom sections.
+//
+//	wasmshrink IN OUT
+//
+// Before every call Go's compiler writes the same nine instructions, which
+// push a return address onto Go's own stack: 20 bytes, 25,000 times in a guest.
+// wasmshrink puts them into one function that is called instead. Envoy compiles
+// every byte of a module before it serves, so that is start-up time. Functions
+// in which speed counts are left as they are.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: wasmshrink IN OUT")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "wasmshrink:", err)
+		os.Exit(1)
+	}
+}
+
+func run(in, out string) error {
+	module, err := os.ReadFile(in) //nolint:gosec // the caller names the file
+	if err != nil {
+		return err
+	}
+	small, err := shrink(module)
+	if err != nil {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	return os.WriteFile(out, small, 0o644) //nolint:gosec // a build product that everybody may read
+}

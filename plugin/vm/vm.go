@@ -1,0 +1,284 @@
+// Package vm drives the filter of package plugin from proxy-wasm callbacks. The
+// same code runs in guests and, for tests, natively.
+package vm
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"io"
+	"time"
+
+	"kest.example/kest/internal/hostcall"
+	"kest.example/kest/plugin"
+	"kest.example/kest/plugin/proxywasm"
+)
+
+// Options choose what kind of filter runs.
+type Options struct {
+	Cedar      func(policies map[string]string) (plugin.LocalEngine, error)
+	VerifyOnly bool
+	Now        func() time.Time // nil is time.Now
+}
+
+// VM is one virtual machine: its filters and their requests. A host runs
+// plugins of the same code and vm_id in one VM, each with a root context and a
+// configuration of its own. VM implements proxywasm.VM and is called from one
+// goroutine at a time.
+type VM struct {
+	proxywasm.BaseVM
+	host     proxywasm.Host
+	options  Options
+	filters  map[uint32]*plugin.Filter // by root context
+	requests map[uint32]*request
+	calls    map[uint32]*request // by call id
+}
+
+// request is one stream context.
+type request struct {
+	id       uint32
+	root     uint32
+	exchange *plugin.Exchange
+	passed   bool // it may go on to the upstream
+}
+
+// maxCallBody bounds the answer to a callout, 1 MiB.
+const maxCallBody = 1 << 20
+
+// New makes a VM that has no filters until they are configured.
+func New(host proxywasm.Host, options Options) *VM {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &VM{
+		host: host, options: options,
+		filters: make(map[uint32]*plugin.Filter), requests: make(map[uint32]*request), calls: make(map[uint32]*request),
+	}
+}
+
+// Configure implements proxywasm.VM. A configuration that is wrong is logged
+// and refused; the proxy then answers 503.
+func (v *VM) Configure(root uint32, size int) bool {
+	delete(v.filters, root)
+	configuration, status := v.host.Buffer(proxywasm.PluginConfiguration, 0, size)
+	if status != proxywasm.OK {
+		v.host.Log(proxywasm.LogCritical, "kest: the configuration can't be read: "+status.String())
+		return false
+	}
+	filter, err := plugin.New(configuration, plugin.Environment{
+		Now: v.options.Now, Random: v.random(), Log: v.log, Foreign: v.foreign,
+		Cedar: v.options.Cedar, VerifyOnly: v.options.VerifyOnly,
+	})
+	if err != nil {
+		v.host.Log(proxywasm.LogCritical, "kest: "+err.Error())
+		return false
+	}
+	v.filters[root] = filter
+	return true
+}
+
+// ContextCreate implements proxywasm.VM: a request belongs to its root's filter.
+func (v *VM) ContextCreate(id, parent uint32) {
+	if parent != 0 {
+		v.requests[id] = &request{id: id, root: parent}
+	}
+}
+
+func (v *VM) log(level plugin.Level, message string) {
+	to := proxywasm.LogInfo
+	switch level {
+	case plugin.LevelWarn:
+		to = proxywasm.LogWarn
+	case plugin.LevelError:
+		to = proxywasm.LogError
+	}
+	v.host.Log(to, message)
+}
+
+func (v *VM) foreign(name string, argument []byte) ([]byte, bool) {
+	result, status := v.host.CallForeign(name, argument)
+	return result, status == proxywasm.OK
+}
+
+// random is the host's fixed source where a test gives one, else WASI's.
+func (v *VM) random() io.Reader {
+	if _, fixed := v.foreign(hostcall.Random, make([]byte, 4)); fixed {
+		return hostRandom{v}
+	}
+	return rand.Reader
+}
+
+type hostRandom struct{ v *VM }
+
+func (r hostRandom) Read(p []byte) (int, error) {
+	b, ok := r.v.foreign(hostcall.Random, binary.LittleEndian.AppendUint32(nil, uint32(len(p)))) //nolint:gosec // a few bytes
+	if !ok || len(b) != len(p) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return copy(p, b), nil
+}
+
+// RequestHeaders implements proxywasm.VM.
+func (v *VM) RequestHeaders(id uint32, _ int, _ bool) proxywasm.Action {
+	r := v.requests[id]
+	if r == nil || v.filters[r.root] == nil {
+		return v.fail("a request came before a configuration")
+	}
+	pairs, status := v.host.Pairs(proxywasm.RequestHeaders)
+	if status != proxywasm.OK {
+		return v.fail("the headers can't be read: " + status.String())
+	}
+	in := plugin.Request{Headers: make([]plugin.Header, len(pairs)), Peer: v.peer()}
+	for i, p := range pairs {
+		in.Headers[i] = plugin.Header{Name: p.Name, Value: p.Value}
+	}
+	var step plugin.Step
+	r.exchange, step = v.filters[r.root].Begin(&in)
+	return v.apply(r, step)
+}
+
+// peer returns the SPIFFE id that mTLS proved, or "".
+func (v *VM) peer() string {
+	id, status := v.host.Property("connection", "uri_san_peer_certificate")
+	if status != proxywasm.OK {
+		return ""
+	}
+	return string(id)
+}
+
+// apply does what a step says. Whatever fails on the way answers 503.
+func (v *VM) apply(r *request, step plugin.Step) proxywasm.Action {
+	if step.Verdict != "" {
+		v.publish(step.Verdict)
+	}
+	switch step.Kind {
+	case plugin.Continue:
+		if !v.edit(step.Edits) {
+			return v.fail("the headers can't be changed")
+		}
+		r.passed = true
+		return proxywasm.Continue
+	case plugin.CallOut:
+		return v.callOut(r, step.Call)
+	}
+	return v.answer(step.Response)
+}
+
+func (v *VM) edit(edits []plugin.Edit) bool {
+	for _, e := range edits {
+		if v.host.RemoveHeader(proxywasm.RequestHeaders, e.Name) != proxywasm.OK {
+			return false
+		}
+		if e.Value != "" && v.host.AddHeader(proxywasm.RequestHeaders, e.Name, e.Value) != proxywasm.OK {
+			return false
+		}
+	}
+	return true
+}
+
+func (v *VM) callOut(r *request, call plugin.Call) proxywasm.Action {
+	pairs := make([]proxywasm.Pair, len(call.Headers))
+	for i, h := range call.Headers {
+		pairs[i] = proxywasm.Pair{Name: h.Name, Value: h.Value}
+	}
+	id, status := v.host.HTTPCall(call.Cluster, pairs, call.Body, call.Timeout)
+	if status != proxywasm.OK {
+		v.host.Log(proxywasm.LogError, "kest: the call to "+call.Cluster+" could not be made: "+status.String())
+		return v.apply(r, r.exchange.Resume(plugin.CallResult{}))
+	}
+	v.calls[id] = r
+	return proxywasm.Pause
+}
+
+// HTTPCallResponse implements proxywasm.VM.
+func (v *VM) HTTPCallResponse(_, call uint32, headers, bodySize, _ int) {
+	r := v.calls[call]
+	delete(v.calls, call)
+	if r == nil || v.requests[r.id] != r {
+		return // the request is gone
+	}
+	result := v.callResult(headers, bodySize)
+	if status := v.host.SetEffectiveContext(r.id); status != proxywasm.OK {
+		v.host.Log(proxywasm.LogError, "kest: a request can't be resumed: "+status.String())
+		return
+	}
+	if v.apply(r, r.exchange.Resume(result)) == proxywasm.Continue {
+		if status := v.host.ContinueStream(proxywasm.RequestStream); status != proxywasm.OK {
+			v.host.Log(proxywasm.LogError, "kest: a request can't go on: "+status.String())
+		}
+	}
+}
+
+// callResult reads an answer; one that failed or is too long has status 0.
+func (v *VM) callResult(headers, bodySize int) plugin.CallResult {
+	if headers == 0 || bodySize > maxCallBody {
+		return plugin.CallResult{}
+	}
+	pairs, status := v.host.Pairs(proxywasm.HTTPCallResponseHeaders)
+	if status != proxywasm.OK {
+		return plugin.CallResult{}
+	}
+	result := plugin.CallResult{}
+	for _, p := range pairs {
+		if p.Name == ":status" && len(p.Value) == 3 {
+			result.Status = int(p.Value[0]-'0')*100 + int(p.Value[1]-'0')*10 + int(p.Value[2]-'0')
+		}
+	}
+	if bodySize > 0 {
+		if result.Body, status = v.host.Buffer(proxywasm.HTTPCallResponseBody, 0, bodySize); status != proxywasm.OK {
+			return plugin.CallResult{}
+		}
+	}
+	return result
+}
+
+func (v *VM) answer(a plugin.Response) proxywasm.Action {
+	headers := make([]proxywasm.Pair, len(a.Headers))
+	for i, h := range a.Headers {
+		headers[i] = proxywasm.Pair{Name: h.Name, Value: h.Value}
+	}
+	status := v.host.SendLocalResponse(a.Status, a.Details, headers, a.Body, int32(a.GRPC)) //nolint:gosec // a gRPC code
+	if status != proxywasm.OK {
+		v.host.Log(proxywasm.LogCritical, "kest: no answer could be sent: "+status.String())
+	}
+	return proxywasm.Pause
+}
+
+// fail answers 503 where the filter itself can't.
+func (v *VM) fail(detail string) proxywasm.Action {
+	v.host.Log(proxywasm.LogCritical, "kest: refused 503: "+detail)
+	return v.answer(plugin.Unavailable())
+}
+
+// RequestBody implements proxywasm.VM: nothing of a request passes that was not allowed.
+func (v *VM) RequestBody(id uint32, _ int, _ bool) proxywasm.Action { return v.onward(id) }
+
+// RequestTrailers implements proxywasm.VM.
+func (v *VM) RequestTrailers(id uint32, _ int) proxywasm.Action { return v.onward(id) }
+
+func (v *VM) onward(id uint32) proxywasm.Action {
+	if r := v.requests[id]; r != nil && r.passed {
+		return proxywasm.Continue
+	}
+	return proxywasm.Pause
+}
+
+// Delete implements proxywasm.VM.
+func (v *VM) Delete(id uint32) {
+	delete(v.requests, id)
+	delete(v.filters, id)
+}
+
+// VerdictKey is the filter state in which the verdict of a request stands.
+const VerdictKey = "kest.verdict"
+
+// publish puts the verdict where access logs find it. Envoy takes a protobuf
+// message SetEnvoyFilterStateArguments {path = 1, value = 2}; a host without
+// that function has no such log.
+func (v *VM) publish(verdict string) {
+	b := make([]byte, 0, len(verdict)+len(VerdictKey)+8)
+	b = binary.AppendUvarint(append(b, 1<<3|2), uint64(len(VerdictKey)))
+	b = append(b, VerdictKey...)
+	b = binary.AppendUvarint(append(b, 2<<3|2), uint64(len(verdict)))
+	b = append(b, verdict...)
+	v.foreign("set_envoy_filter_state", b)
+}

@@ -1,0 +1,134 @@
+package cedar
+
+import "strings"
+
+// usage is the tree of context attributes that a policy's text can touch; nil
+// means all. Building only those keeps a decision cheap: a policy that reads
+// one score needs no record of sixty.
+type usage struct{ members map[string]*usage }
+
+// wants returns what is used below a member, and whether it is used at all.
+func (u *usage) wants(name string) (below *usage, used bool) {
+	if u == nil {
+		return nil, true
+	}
+	below, used = u.members[name]
+	return below, used
+}
+
+// usageOf reads a policy's text. Wherever "context" is used in a way that it
+// doesn't see through, it answers nil, everything.
+func usageOf(text string) *usage {
+	tokens := tokenize(text)
+	root := &usage{members: make(map[string]*usage)}
+	for i, t := range tokens {
+		if t != "context" || i > 0 && tokens[i-1] == "." {
+			continue
+		}
+		path := pathAt(tokens, i+1)
+		if len(path) == 0 {
+			return nil
+		}
+		root.mark(path)
+	}
+	return root
+}
+
+func (u *usage) mark(path []string) {
+	below, seen := u.members[path[0]]
+	switch {
+	case len(path) == 1:
+		u.members[path[0]] = nil // all of it
+	case seen && below == nil: // all of it already
+	default:
+		if !seen {
+			below = &usage{members: make(map[string]*usage)}
+			u.members[path[0]] = below
+		}
+		below.mark(path[1:])
+	}
+}
+
+// pathAt reads .name, ["name"] and has name from the token at i on.
+func pathAt(tokens []string, i int) (path []string) {
+	at := func(n int) string {
+		if n < len(tokens) {
+			return tokens[n]
+		}
+		return ""
+	}
+	for {
+		switch {
+		case at(i) == "." && at(i+2) == "(": // a method of what was read so far
+			return path
+		case at(i) == ".":
+			path = append(path, at(i+1))
+			i += 2
+		case at(i) == "[" && strings.HasPrefix(at(i+1), `"`) && at(i+2) == "]":
+			path = append(path, at(i + 1)[1:])
+			i += 3
+		case at(i) == "has" && at(i+1) == "\\": // a name that needs unescaping
+			return path
+		case at(i) == "has":
+			path = append(path, strings.TrimPrefix(at(i+1), `"`))
+			for i += 2; at(i) == "."; i += 2 {
+				path = append(path, at(i+1))
+			}
+			return path
+		default:
+			return path
+		}
+	}
+}
+
+// tokenize splits Cedar text into words, single other bytes, and strings, of
+// which it keeps the opening quote. A string with an escape becomes a lone
+// quote that equals no name, and a path through one is cut short there.
+func tokenize(text string) (tokens []string) {
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			i++
+		case strings.HasPrefix(text[i:], "//"):
+			end := strings.IndexByte(text[i:], '\n')
+			if end < 0 {
+				return tokens
+			}
+			i += end
+		case c == '"':
+			end := stringEnd(text, i+1)
+			token := text[i:end]
+			if strings.IndexByte(token, '\\') >= 0 {
+				token = "\\"
+			}
+			tokens = append(tokens, token)
+			i = end + 1
+		case wordByte(c):
+			start := i
+			for i < len(text) && wordByte(text[i]) {
+				i++
+			}
+			tokens = append(tokens, text[start:i])
+		default:
+			tokens = append(tokens, text[i:i+1])
+			i++
+		}
+	}
+	return tokens
+}
+
+// stringEnd returns the index of the closing quote, or the text's end.
+func stringEnd(text string, i int) int {
+	for i < len(text) && text[i] != '"' {
+		if text[i] == '\\' {
+			i++
+		}
+		i++
+	}
+	return min(i, len(text))
+}
+
+func wordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c >= 0x80
+}

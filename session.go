@@ -1,0 +1,120 @@
+package kest
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"kest.example/kest/internal/ed25519"
+)
+
+// Binder ties a session key to this workload (CONTRACT 8).
+type Binder interface {
+	// Bind returns the workload's id, the binding that goes inline or "", and
+	// until when the key counts.
+	Bind(ctx context.Context, key PublicKey) (*Bound, error)
+}
+
+// Bound is what a Binder made of a key.
+type Bound struct {
+	WorkloadID string
+	Inline     string // a compact JWT for the header, or ""
+	InlineJWK  bool
+	NotAfter   time.Time
+}
+
+// Session is a Provider with a short-lived Ed25519 key in memory, which
+// another provider binds to the workload. It makes and binds a new key when
+// two thirds of the old one's life are over.
+type Session struct {
+	binder Binder
+	now    func() time.Time
+
+	mu      sync.Mutex
+	current *Identity
+	renewAt time.Time
+	renew   chan struct{} // closed when the renewal under way ends
+}
+
+// NewSession makes a session. Its first key is made at the first use.
+func NewSession(binder Binder, now func() time.Time) *Session {
+	if now == nil {
+		now = time.Now
+	}
+	return &Session{binder: binder, now: now}
+}
+
+// Identity implements Provider. While a valid key is there, nobody waits for a
+// renewal, and one that fails is tried again at the next call.
+func (s *Session) Identity(ctx context.Context) (*Identity, error) {
+	s.mu.Lock()
+	now := s.now()
+	usable := s.current != nil && now.Before(s.current.NotAfter)
+	if usable && now.Before(s.renewAt) {
+		defer s.mu.Unlock()
+		return s.current, nil
+	}
+	current, wait := s.current, s.start()
+	s.mu.Unlock()
+	if usable {
+		return current, nil
+	}
+	select {
+	case <-wait:
+	case <-ctx.Done():
+		return nil, unavailable("the session key", ctx.Err())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil || !s.now().Before(s.current.NotAfter) {
+		return nil, unavailable("the session key could not be bound", nil)
+	}
+	return s.current, nil
+}
+
+// start begins a renewal, or joins the one under way.
+func (s *Session) start() <-chan struct{} {
+	if s.renew == nil {
+		done := make(chan struct{})
+		s.renew = done
+		go s.bind(done)
+	}
+	return s.renew
+}
+
+// bindTimeout bounds one attempt to bind a key.
+const bindTimeout = 10 * time.Second
+
+func (s *Session) bind(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), bindTimeout)
+	defer cancel()
+	identity := s.fresh(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if identity != nil {
+		now := s.now()
+		s.current, s.renewAt = identity, now.Add(identity.NotAfter.Sub(now)*2/3)
+	}
+	s.renew = nil
+	close(done)
+}
+
+// fresh makes a key and has it bound; nil where that fails.
+func (s *Session) fresh(ctx context.Context) *Identity {
+	seed := make([]byte, ed25519.SeedSize)
+	if _, err := rand.Read(seed); err != nil {
+		return nil
+	}
+	identity, err := SeedIdentity("unbound", seed)
+	if err != nil {
+		return nil
+	}
+	bound, err := s.binder.Bind(ctx, identity.Key)
+	if err != nil || bound.WorkloadID == "" || !s.now().Before(bound.NotAfter) {
+		return nil
+	}
+	identity.WorkloadID, identity.NotAfter = bound.WorkloadID, bound.NotAfter
+	identity.Binding, identity.InlineJWK = bound.Inline, bound.InlineJWK
+	return identity
+}

