@@ -29,7 +29,8 @@ func ParseEntry(payload []byte, schema Schema) (*Entry, error) {
 		return nil, &detailError{"the payload is " + v.Kind().String() + ", not an object", nil}
 	}
 	e := &Entry{Classification: ClassSystem}
-	r := entryReader{v: v}
+	var r entryReader
+	r.collect(v)
 	r.read(e)
 	if r.err == nil && schema == SchemaStrict {
 		r.strict(e, payload)
@@ -52,8 +53,47 @@ func (e *schemaError) Error() string {
 
 // entryReader reads members and keeps the first error.
 type entryReader struct {
-	v   *jcs.Value
-	err error
+	members [len(entryMembers)]*jcs.Value // nil where there is none
+	err     error
+}
+
+// entryMembers are the names that count, in canonical order.
+var entryMembers = [...]string{
+	"added_taints", "classification", "content_hash", "entry_id", "environment", "input_hash", "labels", "metadata",
+	"operation", "otel_context", "parent_ids", "policy_context", "removed_taints", "runtime", "schema_version",
+	"taints", "timestamp_ms", "trust_score",
+}
+
+var noMember = new(jcs.Value)
+
+// collect finds the members. In canonical text each is where the last one
+// ended, so that the search is one step.
+func (r *entryReader) collect(v *jcs.Value) {
+	at := 0
+	items := v.Items()
+	for i := range items {
+		for n := range entryMembers {
+			if k := (at + n) % len(entryMembers); entryMembers[k] == items[i].Name {
+				r.members[k], at = &items[i].Value, k+1
+				break
+			}
+		}
+	}
+	for i := range r.members {
+		if r.members[i] == nil {
+			r.members[i] = noMember
+		}
+	}
+}
+
+// get returns a member of entryMembers; of kind Invalid when it is absent.
+func (r *entryReader) get(name string) *jcs.Value {
+	for i := range entryMembers {
+		if entryMembers[i] == name {
+			return r.members[i]
+		}
+	}
+	return noMember
 }
 
 func (r *entryReader) fail(member, detail string) {
@@ -80,19 +120,19 @@ func (r *entryReader) required(e *Entry) {
 	if e.Operation = r.text("operation", true); e.Operation == "" {
 		r.fail("operation", "is empty")
 	}
-	score, ok := r.v.Get("trust_score").Int()
+	score, ok := r.get("trust_score").Int()
 	if !ok || score < 0 || score > 100 {
 		r.fail("trust_score", "is no integer from 0 to 100")
 	}
 	e.TrustScore = int(score)
-	e.ParentIDs = r.strings(r.v, "parent_ids", true)
+	e.ParentIDs = r.strings(r.get("parent_ids"), "parent_ids", true)
 	e.Taints = r.taints("taints")
 	e.AddedTaints = r.taints("added_taints")
 	e.RemovedTaints = r.taints("removed_taints")
 }
 
 func (r *entryReader) optional(e *Entry) {
-	if v := r.v.Get("classification"); v.Kind() != jcs.Invalid {
+	if v := r.get("classification"); v.Kind() != jcs.Invalid {
 		e.Classification = v.Str()
 		if e.Classification == "" || e.Classification != strings.ToLower(e.Classification) {
 			r.fail("classification", "is no word in lower case")
@@ -100,7 +140,7 @@ func (r *entryReader) optional(e *Entry) {
 	}
 	e.ContentHash = r.hash("content_hash")
 	e.InputHash = r.hash("input_hash")
-	if v := r.v.Get("timestamp_ms"); v.Kind() != jcs.Invalid {
+	if v := r.get("timestamp_ms"); v.Kind() != jcs.Invalid {
 		ms, ok := v.Int()
 		if !ok || ms < 0 {
 			r.fail("timestamp_ms", "is no count of milliseconds")
@@ -112,14 +152,14 @@ func (r *entryReader) optional(e *Entry) {
 	}
 	e.Environment = r.scalars("environment", false)
 	e.OTelContext = r.scalars("otel_context", false)
-	if v := r.v.Get("metadata"); v.Kind() != jcs.Invalid && v.Kind() != jcs.Null {
+	if v := r.get("metadata"); v.Kind() != jcs.Invalid && v.Kind() != jcs.Null {
 		e.Metadata = jcs.Append(nil, v)
 	}
 }
 
 func (r *entryReader) labels(e *Entry) {
 	e.Labels = r.scalars("labels", true)
-	labels := r.v.Get("labels")
+	labels := r.get("labels")
 	if labels.Get(LabelPrincipal).Str() == "" {
 		r.fail("labels.principal", "is no text")
 	}
@@ -129,7 +169,7 @@ func (r *entryReader) labels(e *Entry) {
 }
 
 func (r *entryReader) text(name string, required bool) string {
-	v := r.v.Get(name)
+	v := r.get(name)
 	if v.Kind() != jcs.String && (required || v.Kind() != jcs.Invalid) {
 		r.fail(name, "is "+v.Kind().String()+", not a string")
 	}
@@ -146,15 +186,14 @@ func (r *entryReader) hash(name string) string {
 }
 
 func (r *entryReader) object(name string) *jcs.Value {
-	v := r.v.Get(name)
+	v := r.get(name)
 	if v.Kind() != jcs.Object && v.Kind() != jcs.Invalid {
 		r.fail(name, "is "+v.Kind().String()+", not an object")
 	}
 	return v
 }
 
-func (r *entryReader) strings(in *jcs.Value, name string, required bool) []string {
-	v := in.Get(name)
+func (r *entryReader) strings(v *jcs.Value, name string, required bool) []string {
 	if v.Kind() == jcs.Invalid && !required {
 		return nil
 	}
@@ -166,7 +205,7 @@ func (r *entryReader) strings(in *jcs.Value, name string, required bool) []strin
 }
 
 func (r *entryReader) taints(name string) []string {
-	list := r.strings(r.v, name, true)
+	list := r.strings(r.get(name), name, true)
 	for _, s := range list {
 		if s == "" {
 			r.fail(name, "has an empty label")
@@ -201,16 +240,16 @@ func (r *entryReader) scalars(name string, labels bool) map[string]string {
 }
 
 func (r *entryReader) policyContext() PolicyContext {
-	v := r.v.Get("policy_context")
+	v := r.get("policy_context")
 	if v.Kind() != jcs.Object {
 		r.fail("policy_context", "is "+v.Kind().String()+", not an object")
 		return PolicyContext{}
 	}
 	return PolicyContext{
-		Enterprise:  r.strings(v, "enterprise_policies", false),
-		Platform:    r.strings(v, "platform_policies", false),
-		Application: r.strings(v, "app_policies", false),
-		Function:    r.strings(v, "function_policies", false),
+		Enterprise:  r.strings(v.Get("enterprise_policies"), "enterprise_policies", false),
+		Platform:    r.strings(v.Get("platform_policies"), "platform_policies", false),
+		Application: r.strings(v.Get("app_policies"), "app_policies", false),
+		Function:    r.strings(v.Get("function_policies"), "function_policies", false),
 		Deviations:  r.deviations(v.Get("deviations")),
 	}
 }

@@ -110,15 +110,19 @@ func WithInputHash(hash string) CallOption { return func(c *Call) { c.InputHash 
 func (o *Operation) Do(ctx context.Context, f func(ctx context.Context) error, options ...CallOption) error {
 	scope := scopeOf(ctx)
 	lineage, claimed := scope.get()
-	call := Call{Now: o.hook.now(), Actor: ProvenActor(claimed, lineage)}
+	proven := ProvenActor(claimed, lineage)
+	call := Call{Now: o.hook.now(), Actor: proven}
 	for _, option := range options {
 		option(&call)
+	}
+	if call.Actor != proven {
+		claimed = call.Actor
 	}
 	signed, err := o.hook.decide(ctx, lineage, &o.hop, call)
 	if err != nil {
 		return err
 	}
-	inner := newScope(signed.Lineage, call.Actor)
+	inner := newScope(signed.Lineage, claimed) // what accessors return, proven or not (TC-12)
 	err = f(context.WithValue(ctx, scopeKey{}, inner))
 	after, _ := inner.get()
 	scope.update(lineage, after)

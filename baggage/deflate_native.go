@@ -2,19 +2,9 @@
 
 package baggage
 
-import (
-	"bytes"
-	"compress/zlib"
-)
+import internaldeflate "kest.example/kest/internal/deflate"
 
 func deflate(text []byte) ([]byte, bool) {
-	var buf bytes.Buffer
-	z := zlib.NewWriter(&buf)
-	if _, err := z.Write(text); err != nil {
-		return nil, false
-	}
-	if err := z.Close(); err != nil {
-		return nil, false
-	}
-	return buf.Bytes(), true
+	stream, err := internaldeflate.Zlib(text)
+	return stream, err == nil
 }

@@ -27,17 +27,18 @@ const (
 const prefix = "kest."
 
 // member is one list-member as it came; raw is without white space around it.
-type member struct{ key, value, raw string }
+type member struct {
+	key, value, raw string
+	bare            bool // a key without "="
+}
 
 // isKest reports whether the member is Kest's, in whatever case somebody may read it.
 func (m member) isKest() bool {
 	return len(m.key) >= len(prefix) && strings.EqualFold(m.key[:len(prefix)], prefix)
 }
 
-// split reads all baggage headers as one list. Members without a value pass
-// through, unless they are Kest's.
-func split(headers []string) ([]member, error) {
-	var list []member
+// split reads all baggage headers as one list.
+func split(headers []string) (list []member) {
 	for _, h := range headers {
 		for part := range strings.SplitSeq(h, ",") {
 			raw := strings.Trim(part, " \t")
@@ -46,14 +47,10 @@ func split(headers []string) ([]member, error) {
 			}
 			pair, _, _ := strings.Cut(raw, ";")
 			key, value, found := strings.Cut(pair, "=")
-			m := member{strings.Trim(key, " \t"), strings.Trim(value, " \t"), raw}
-			if m.isKest() && !found {
-				return nil, malformed(m.key + " has no value")
-			}
-			list = append(list, m)
+			list = append(list, member{strings.Trim(key, " \t"), strings.Trim(value, " \t"), raw, !found})
 		}
 	}
-	return list, nil
+	return list
 }
 
 // decode undoes percent-encoding, which must be whole and give UTF-8.
@@ -62,22 +59,22 @@ func decode(s string) (string, bool) {
 		return s, utf8.ValidString(s)
 	}
 	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b = append(b, s[i])
-			continue
+	for {
+		at := strings.IndexByte(s, '%')
+		if at < 0 {
+			b = append(b, s...)
+			return string(b), utf8.Valid(b)
 		}
-		if i+2 >= len(s) {
+		if at+2 >= len(s) {
 			return "", false
 		}
-		high, low := unhex(s[i+1]), unhex(s[i+2])
+		high, low := unhex(s[at+1]), unhex(s[at+2])
 		if high < 0 || low < 0 {
 			return "", false
 		}
-		b = append(b, byte(high<<4|low)) //nolint:gosec // two hex digits
-		i += 2
+		b = append(append(b, s[:at]...), byte(high<<4|low)) //nolint:gosec // two hex digits
+		s = s[at+3:]
 	}
-	return string(b), utf8.Valid(b)
 }
 
 func unhex(c byte) int {
@@ -92,20 +89,25 @@ func unhex(c byte) int {
 	return -1
 }
 
-// plain reports whether a byte may stand in a value as it is: a
+// octets has the bytes that may stand in a value as they are: each
 // baggage-octet other than the percent sign.
-func plain(c byte) bool {
-	return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\' && c != '%'
-}
+var octets = func() (table [256]bool) {
+	for c := byte(0x21); c < 0x7f; c++ {
+		table[c] = c != '"' && c != ',' && c != ';' && c != '\\' && c != '%'
+	}
+	return table
+}()
+
+func plain(c byte) bool { return octets[c] }
 
 func appendEncoded(b []byte, s string) []byte {
 	const digits = "0123456789ABCDEF"
+	start := 0
 	for i := range len(s) {
-		if c := s[i]; plain(c) {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', digits[c>>4], digits[c&15])
+		if c := s[i]; !plain(c) {
+			b = append(append(b, s[start:i]...), '%', digits[c>>4], digits[c&15])
+			start = i + 1
 		}
 	}
-	return b
+	return append(b, s[start:]...)
 }

@@ -46,18 +46,17 @@ func Parse(headers []string, options ReadOptions) (*Incoming, error) {
 			return nil, err
 		}
 	}
-	list, err := split(headers)
-	if err != nil {
-		return nil, err
-	}
 	seen := make(map[string]bool)
-	for _, m := range list {
+	for _, m := range split(headers) {
 		if !m.isKest() {
 			in.others = append(in.others, m.raw)
 			continue
 		}
 		if options.Strip {
 			continue
+		}
+		if m.bare {
+			return nil, malformed(m.key + " has no value")
 		}
 		if seen[m.key] {
 			return nil, malformed("two members " + m.key)
@@ -73,7 +72,9 @@ func Parse(headers []string, options ReadOptions) (*Incoming, error) {
 func (in *Incoming) take(m member) error {
 	if m.key == Passport {
 		// A blank may come as "+"; no compact JWS has one.
-		m.value = strings.ReplaceAll(m.value, "+", " ")
+		if strings.IndexByte(m.value, '+') >= 0 {
+			m.value = strings.ReplaceAll(m.value, "+", " ")
+		}
 	}
 	value, ok := decode(m.value)
 	if !ok {

@@ -185,7 +185,8 @@ func (x *Exchange) decide() Step {
 func (x *Exchange) write() Step {
 	p := &x.f.config.Propagation
 	header, claim, err := x.incoming.Write(baggage.Outgoing{
-		Lineage: x.signed.Lineage, Actor: x.actorOnward(), JWT: x.incoming.JWT, Scope: x.incoming.Scope,
+		// Without kest.jwt: a token goes on only where that is switched on (CONTRACT 9).
+		Lineage: x.signed.Lineage, Actor: x.actorOnward(), Scope: x.incoming.Scope,
 	}, baggage.WriteOptions{
 		MaxBytes: p.MaxBytes, Compress: p.Compress, Deflate: x.f.deflater(), Claims: x.f.hasClaim || p.ClaimCluster != "", Random: x.f.env.Random,
 	})

@@ -21,6 +21,8 @@ const (
 var errNo = errors.New("no")
 
 type cli struct {
+	Demo      demoCmd      `cmd:"" help:"Send allowed, denied and tampered requests through three hops in one process."`
+	Proxy     proxyCmd     `cmd:"" help:"Run a .wasm filter as a reverse proxy."`
 	Verify    verifyCmd    `cmd:"" help:"Verify a passport against keys."`
 	Inspect   inspectCmd   `cmd:"" help:"Decode a passport WITHOUT verifying it."`
 	Canonical canonicalCmd `cmd:"" help:"Write one JSON value in its RFC 8785 form."`

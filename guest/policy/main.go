@@ -17,6 +17,8 @@ func init() {
 	})
 }
 
-func newCedar(policies map[string]string) (plugin.LocalEngine, error) { return cedar.New(policies, nil) }
+func newCedar(policies map[string]string) (plugin.LocalEngine, error) {
+	return cedar.New(policies, nil)
+}
 
 func main() {}

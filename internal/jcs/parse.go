@@ -14,7 +14,7 @@ func Parse(text []byte) (*Value, error) { return ParseString(string(text)) }
 
 // ParseString is Parse for a string; strings of the result may share its memory.
 func ParseString(text string) (*Value, error) {
-	p := parser{s: text}
+	p := parser{s: text, open: make([]Member, 0, 32)}
 	v := p.value(0)
 	p.space()
 	if p.err == nil && p.i < len(p.s) {
@@ -26,10 +26,13 @@ func ParseString(text string) (*Value, error) {
 	return &v, nil
 }
 
+// parser reads a text. The members of arrays and objects that are not closed
+// yet lie on one stack, so that a closed one is allocated once, at its size.
 type parser struct {
-	s   string
-	i   int
-	err *SyntaxError
+	s    string
+	i    int
+	open []Member
+	err  *SyntaxError
 }
 
 // fail keeps the first error and moves to the end, so that every loop stops.
@@ -62,92 +65,112 @@ func (p *parser) value(depth int) Value {
 	p.space()
 	switch c := p.peek(); {
 	case c == '"':
-		return StringValue(p.string())
+		return Value{kind: String, str: p.string()}
 	case c == '{':
-		return p.object(depth + 1)
+		return Value{kind: Object, items: p.object(depth + 1)}
 	case c == '[':
-		return p.array(depth + 1)
+		return Value{kind: Array, items: p.array(depth + 1)}
 	case c == '-' || c >= '0' && c <= '9':
-		return p.number()
+		return Value{kind: Number, num: p.number()}
 	case c == 't':
-		return p.literal("true", BoolValue(true))
+		p.literal("true")
+		return Value{kind: Bool, num: 1}
 	case c == 'f':
-		return p.literal("false", BoolValue(false))
+		p.literal("false")
+		return Value{kind: Bool}
 	case c == 'n':
-		return p.literal("null", NullValue())
-	}
-	if p.i >= len(p.s) {
+		p.literal("null")
+		return Value{kind: Null}
+	case p.i >= len(p.s):
 		p.fail("the text ends too early")
-	} else {
+	default:
 		p.fail("no value")
 	}
 	return Value{}
 }
 
-func (p *parser) literal(word string, v Value) Value {
+func (p *parser) literal(word string) {
 	if len(p.s)-p.i < len(word) || p.s[p.i:p.i+len(word)] != word {
 		p.fail("no value")
-		return Value{}
+		return
 	}
 	p.i += len(word)
-	return v
 }
 
-func (p *parser) array(depth int) Value {
-	if depth > MaxDepth {
-		p.fail("nested too deep")
-		return Value{}
+func (p *parser) array(depth int) []Member {
+	if !p.enter(depth, ']') {
+		return nil
 	}
-	p.i++
-	var items []Member
-	if p.space(); p.peek() == ']' {
-		p.i++
-		return Value{kind: Array}
-	}
+	start := len(p.open)
 	for p.err == nil {
-		items = append(items, Member{Value: p.value(depth)})
+		p.open = append(p.open, Member{Value: p.value(depth)})
 		if p.next(']') {
 			break
 		}
 	}
-	return Value{kind: Array, items: items}
+	return p.close(start)
 }
 
-func (p *parser) object(depth int) Value {
-	if depth > MaxDepth {
-		p.fail("nested too deep")
-		return Value{}
+func (p *parser) object(depth int) []Member {
+	if !p.enter(depth, '}') {
+		return nil
 	}
-	p.i++
-	if p.space(); p.peek() == '}' {
-		p.i++
-		return Value{kind: Object}
-	}
-	items := make([]Member, 0, 4)
+	start := len(p.open)
+	ascending := true
 	for p.err == nil {
-		items = append(items, p.member(depth))
+		name := p.name()
+		if n := len(p.open); n > start && ascending {
+			ascending = p.open[n-1].Name < name
+		}
+		p.open = append(p.open, Member{name, p.value(depth)})
 		if p.next('}') {
 			break
 		}
 	}
-	if p.err == nil && repeats(items) {
+	items := p.close(start)
+	if !ascending && repeats(items) {
 		p.fail("a repeated member name")
 	}
-	return Value{kind: Object, items: items}
+	return items
 }
 
-func (p *parser) member(depth int) Member {
+// enter steps over an opening bracket; false when the value is empty or too deep.
+func (p *parser) enter(depth int, closing byte) bool {
+	p.i++
+	if depth > MaxDepth {
+		p.fail("nested too deep")
+		return false
+	}
+	if p.space(); p.peek() == closing {
+		p.i++
+		return false
+	}
+	return true
+}
+
+// close takes the members from start on off the stack.
+func (p *parser) close(start int) []Member {
+	if p.err != nil {
+		return nil
+	}
+	items := make([]Member, len(p.open)-start)
+	copy(items, p.open[start:])
+	p.open = p.open[:start]
+	return items
+}
+
+func (p *parser) name() string {
 	if p.space(); p.peek() != '"' {
 		p.fail("no member name")
-		return Member{}
+		return ""
 	}
 	name := p.string()
 	if p.space(); p.peek() != ':' {
 		p.fail("no colon behind a member name")
-		return Member{}
+		return ""
 	}
 	p.i++
-	return Member{Name: name, Value: p.value(depth)}
+	return name
 }
 
 // next steps over a comma, or over the closing bracket, which it reports.
@@ -184,7 +207,7 @@ func repeats(items []Member) bool {
 	return false
 }
 
-func (p *parser) number() Value {
+func (p *parser) number() float64 {
 	start := p.i
 	if p.peek() == '-' {
 		p.i++
@@ -193,36 +216,33 @@ func (p *parser) number() Value {
 	whole := p.digits()
 	if whole == 0 || whole > 1 && first == '0' {
 		p.fail("a malformed number")
-		return Value{}
+		return 0
 	}
-	if end := p.i; !p.fraction() {
-		if whole <= 15 {
-			return Value{kind: Number, num: small(p.s[start:end])}
-		}
+	if !p.fraction() && whole <= 15 {
+		return small(p.s[start:p.i])
 	}
 	if p.err != nil {
-		return Value{}
+		return 0
 	}
 	f, err := strconv.ParseFloat(p.s[start:p.i], 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		p.fail("a number that no double holds")
-		return Value{}
+		return 0
 	}
-	return Value{kind: Number, num: f}
+	return f
 }
 
 // fraction reads what may stand behind the whole part and says whether there was any.
-func (p *parser) fraction() bool {
-	any := false
+func (p *parser) fraction() (found bool) {
 	if p.peek() == '.' {
-		any = true
+		found = true
 		p.i++
 		if p.digits() == 0 {
 			p.fail("a malformed number")
 		}
 	}
 	if c := p.peek(); c == 'e' || c == 'E' {
-		any = true
+		found = true
 		p.i++
 		if c = p.peek(); c == '+' || c == '-' {
 			p.i++
@@ -231,7 +251,7 @@ func (p *parser) fraction() bool {
 			p.fail("a malformed number")
 		}
 	}
-	return any
+	return found
 }
 
 func (p *parser) digits() (n int) {
