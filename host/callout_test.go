@@ -121,7 +121,7 @@ func TestDeadlineCoversCallouts(t *testing.T) {
 	if d := time.Since(start); d > 2*time.Second {
 		t.Error(d)
 	}
-	log.await(t, "the caller has gone", 1)
+	log.await(t, "answer failed", 1)
 }
 
 func TestClientGone(t *testing.T) {
@@ -143,7 +143,7 @@ func TestClientGone(t *testing.T) {
 	case <-time.After(2 * time.Second):
 		t.Error("the callout goes on")
 	}
-	log.await(t, "the caller has gone", 1)
+	log.await(t, "answer failed", 1)
 	log.await(t, "ended /call", 1)
 }
 

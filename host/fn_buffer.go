@@ -22,12 +22,12 @@ func (i *instance) buffer(t proxywasm.BufferType) ([]byte, proxywasm.Status) {
 //
 //	buffer, start, most bytes, data address (out), size address (out)
 //	BadArgument: no such buffer, or start lies behind its end. A buffer that ends early gives less.
-func (i *instance) fnGetBufferBytes(p []uint64) proxywasm.Status {
+func (i *instance) fnGetBufferBytes(p params) proxywasm.Status {
 	b, s := i.buffer(proxywasm.BufferType(p[0]))
 	if s != proxywasm.OK {
 		return s
 	}
-	start, most := p[1], p[2]
+	start, most := uint64(p[1]), uint64(p[2])
 	if start > uint64(len(b)) {
 		return proxywasm.BadArgument
 	}
@@ -38,7 +38,7 @@ func (i *instance) fnGetBufferBytes(p []uint64) proxywasm.Status {
 // fnGetBufferStatus tells a buffer's size.
 //
 //	buffer, size address (out), an unused address (out, 0)
-func (i *instance) fnGetBufferStatus(p []uint64) proxywasm.Status {
+func (i *instance) fnGetBufferStatus(p params) proxywasm.Status {
 	b, s := i.buffer(proxywasm.BufferType(p[0]))
 	if s != proxywasm.OK {
 		return s

@@ -18,7 +18,7 @@ const maxRandom = 64 << 10
 //	name address, size, argument address, size, data address (out), size address (out)
 //	NotFound: no such function. Else the function's own status; with another than OK nothing is returned.
 //	An out address of 0 is a guest that doesn't want the result.
-func (i *instance) fnCallForeignFunction(p []uint64) proxywasm.Status {
+func (i *instance) fnCallForeignFunction(p params) proxywasm.Status {
 	name, ok := i.readString(p[0], p[1])
 	if !ok {
 		return proxywasm.InvalidMemoryAccess

@@ -36,7 +36,7 @@ func (i *instance) writable(t proxywasm.MapType) *headerMap {
 // fnGetHeaderMapSize tells how long the serialised map is.
 //
 //	map, size address (out)
-func (i *instance) fnGetHeaderMapSize(p []uint64) proxywasm.Status {
+func (i *instance) fnGetHeaderMapSize(p params) proxywasm.Status {
 	pairs, s := i.readable(proxywasm.MapType(p[0]))
 	if s != proxywasm.OK {
 		return s
@@ -47,7 +47,7 @@ func (i *instance) fnGetHeaderMapSize(p []uint64) proxywasm.Status {
 // fnGetHeaderMapPairs returns a map, serialised (see proxywasm.AppendPairs).
 //
 //	map, data address (out), size address (out)
-func (i *instance) fnGetHeaderMapPairs(p []uint64) proxywasm.Status {
+func (i *instance) fnGetHeaderMapPairs(p params) proxywasm.Status {
 	pairs, s := i.readable(proxywasm.MapType(p[0]))
 	if s != proxywasm.OK {
 		return s
@@ -60,7 +60,7 @@ func (i *instance) fnGetHeaderMapPairs(p []uint64) proxywasm.Status {
 //
 //	map, data address, size
 //	BadArgument: not writable now, malformed, or a name or value that HTTP doesn't allow. Nothing is changed then.
-func (i *instance) fnSetHeaderMapPairs(p []uint64) proxywasm.Status {
+func (i *instance) fnSetHeaderMapPairs(p params) proxywasm.Status {
 	m := i.writable(proxywasm.MapType(p[0]))
 	if m == nil {
 		return proxywasm.BadArgument
@@ -76,7 +76,7 @@ func (i *instance) fnSetHeaderMapPairs(p []uint64) proxywasm.Status {
 //
 //	map, name address, name size, data address (out), size address (out)
 //	NotFound: no such header
-func (i *instance) fnGetHeaderMapValue(p []uint64) proxywasm.Status {
+func (i *instance) fnGetHeaderMapValue(p params) proxywasm.Status {
 	pairs, s := i.readable(proxywasm.MapType(p[0]))
 	if s != proxywasm.OK {
 		return s
@@ -97,7 +97,7 @@ func (i *instance) fnGetHeaderMapValue(p []uint64) proxywasm.Status {
 }
 
 // edit reads what the three functions below have in common.
-func (i *instance) edit(p []uint64, f func(m *headerMap, name, value string) proxywasm.Status) proxywasm.Status {
+func (i *instance) edit(p params, value bool, f func(m *headerMap, name, value string) proxywasm.Status) proxywasm.Status {
 	m := i.writable(proxywasm.MapType(p[0]))
 	if m == nil {
 		return proxywasm.BadArgument
@@ -106,35 +106,35 @@ func (i *instance) edit(p []uint64, f func(m *headerMap, name, value string) pro
 	if !ok {
 		return proxywasm.InvalidMemoryAccess
 	}
-	value := ""
-	if len(p) >= 5 {
-		if value, ok = i.readString(p[3], p[4]); !ok {
+	text := ""
+	if value {
+		if text, ok = i.readString(p[3], p[4]); !ok {
 			return proxywasm.InvalidMemoryAccess
 		}
 	}
-	return f(m, name, value)
+	return f(m, name, text)
 }
 
 // fnAddHeaderMapValue adds a header beside those of its name.
 //
 //	map, name address, name size, value address, value size
 //	BadArgument: not writable now, not valid HTTP, or too many
-func (i *instance) fnAddHeaderMapValue(p []uint64) proxywasm.Status {
-	return i.edit(p, (*headerMap).add)
+func (i *instance) fnAddHeaderMapValue(p params) proxywasm.Status {
+	return i.edit(p, true, (*headerMap).add)
 }
 
 // fnReplaceHeaderMapValue leaves exactly one header of a name.
 //
 //	map, name address, name size, value address, value size
 //	BadArgument: not writable now, or not valid HTTP
-func (i *instance) fnReplaceHeaderMapValue(p []uint64) proxywasm.Status {
-	return i.edit(p, (*headerMap).replace)
+func (i *instance) fnReplaceHeaderMapValue(p params) proxywasm.Status {
+	return i.edit(p, true, (*headerMap).replace)
 }
 
 // fnRemoveHeaderMapValue removes all headers of a name; none is OK too.
 //
 //	map, name address, name size
 //	BadArgument: not writable now, or no name
-func (i *instance) fnRemoveHeaderMapValue(p []uint64) proxywasm.Status {
-	return i.edit(p[:3], func(m *headerMap, name, _ string) proxywasm.Status { return m.remove(name) })
+func (i *instance) fnRemoveHeaderMapValue(p params) proxywasm.Status {
+	return i.edit(p, false, func(m *headerMap, name, _ string) proxywasm.Status { return m.remove(name) })
 }

@@ -15,7 +15,7 @@ import (
 //
 //	level, message address, message size
 //	BadArgument: no such level. Longer messages than maxMessage are cut.
-func (i *instance) fnLog(p []uint64) proxywasm.Status {
+func (i *instance) fnLog(p params) proxywasm.Status {
 	level, ok := logLevels[proxywasm.LogLevel(p[0])]
 	if !ok {
 		return proxywasm.BadArgument
@@ -31,7 +31,7 @@ func (i *instance) fnLog(p []uint64) proxywasm.Status {
 // fnGetLogLevel tells the lowest level that the logger takes.
 //
 //	level address (out)
-func (i *instance) fnGetLogLevel(p []uint64) proxywasm.Status {
+func (i *instance) fnGetLogLevel(p params) proxywasm.Status {
 	for level := proxywasm.LogTrace; level < proxywasm.LogCritical; level++ {
 		if i.filter.logger.Enabled(context.Background(), logLevels[level]) {
 			return i.writeUint32(p[0], uint32(level))
@@ -43,12 +43,12 @@ func (i *instance) fnGetLogLevel(p []uint64) proxywasm.Status {
 // fnGetCurrentTime tells the wall clock in nanoseconds; WASI tells the same.
 //
 //	time address (out, 64 bits)
-func (i *instance) fnGetCurrentTime(p []uint64) proxywasm.Status {
+func (i *instance) fnGetCurrentTime(p params) proxywasm.Status {
 	now := time.Now()
 	if i.filter.clock != nil {
 		now = i.filter.clock()
 	}
-	if !i.memory.WriteUint64Le(uint32(p[0]), uint64(now.UnixNano())) { //nolint:gosec // after 1970
+	if !i.memory.WriteUint64Le(p[0], uint64(now.UnixNano())) {
 		return proxywasm.InvalidMemoryAccess
 	}
 	return proxywasm.OK
@@ -57,7 +57,7 @@ func (i *instance) fnGetCurrentTime(p []uint64) proxywasm.Status {
 // fnSetTickPeriod has proxy_on_tick called in this instance.
 //
 //	period in milliseconds; 0 stops
-func (i *instance) fnSetTickPeriod(p []uint64) proxywasm.Status {
+func (i *instance) fnSetTickPeriod(p params) proxywasm.Status {
 	i.setTickPeriod(time.Duration(p[0]) * time.Millisecond)
 	return proxywasm.OK
 }
@@ -65,7 +65,7 @@ func (i *instance) fnSetTickPeriod(p []uint64) proxywasm.Status {
 // fnDone ends a context whose proxy_on_done answered false.
 //
 //	NotFound: the context waits for no such thing.
-func (i *instance) fnDone([]uint64) proxywasm.Status {
+func (i *instance) fnDone(params) proxywasm.Status {
 	s := i.stream()
 	if s == nil || !s.ending {
 		return proxywasm.NotFound
@@ -79,8 +79,8 @@ func (i *instance) fnDone([]uint64) proxywasm.Status {
 //
 //	context id
 //	BadArgument: no such context, as after the client has gone.
-func (i *instance) fnSetEffectiveContext(p []uint64) proxywasm.Status {
-	id := uint32(p[0])
+func (i *instance) fnSetEffectiveContext(p params) proxywasm.Status {
+	id := p[0]
 	if id != rootContext && i.streams[id] == nil {
 		return proxywasm.BadArgument
 	}

@@ -6,7 +6,7 @@ import "kest.example/kest/plugin/proxywasm"
 //
 //	key address, size, data address (out), size address (out), cas address (out)
 //	NotFound: no such key
-func (i *instance) fnGetSharedData(p []uint64) proxywasm.Status {
+func (i *instance) fnGetSharedData(p params) proxywasm.Status {
 	key, ok := i.readString(p[0], p[1])
 	if !ok {
 		return proxywasm.InvalidMemoryAccess
@@ -25,7 +25,7 @@ func (i *instance) fnGetSharedData(p []uint64) proxywasm.Status {
 //
 //	key address, size, value address, size, cas
 //	CASMismatch: cas is neither 0 nor the stored one. InternalFailure: the table is full.
-func (i *instance) fnSetSharedData(p []uint64) proxywasm.Status {
+func (i *instance) fnSetSharedData(p params) proxywasm.Status {
 	key, ok := i.readString(p[0], p[1])
 	if !ok {
 		return proxywasm.InvalidMemoryAccess
@@ -34,17 +34,14 @@ func (i *instance) fnSetSharedData(p []uint64) proxywasm.Status {
 	if !ok {
 		return proxywasm.InvalidMemoryAccess
 	}
-	return i.filter.shared.set(key, value, uint32(p[4]))
+	return i.filter.shared.set(key, value, p[4])
 }
-
-// maxProperties bounds what a guest may set for one request.
-const maxProperties = 64
 
 // fnGetProperty reads an attribute of the request or of the plugin.
 //
 //	path address, size, data address (out), size address (out)
 //	NotFound: no such property. BadArgument: a malformed path.
-func (i *instance) fnGetProperty(p []uint64) proxywasm.Status {
+func (i *instance) fnGetProperty(p params) proxywasm.Status {
 	raw, ok := i.read(p[0], p[1])
 	if !ok {
 		return proxywasm.InvalidMemoryAccess
@@ -60,11 +57,11 @@ func (i *instance) fnGetProperty(p []uint64) proxywasm.Status {
 	return i.giveBytes(value, p[2], p[3])
 }
 
-// fnSetProperty writes an attribute of the request, which only this guest sees.
+// fnSetProperty publishes an attribute of the request; see State.
 //
 //	path address, size, value address, size
-//	NotFound: no request. BadArgument: a malformed path, or too many.
-func (i *instance) fnSetProperty(p []uint64) proxywasm.Status {
+//	NotFound: no request. BadArgument: a malformed path, or over the bounds of State.
+func (i *instance) fnSetProperty(p params) proxywasm.Status {
 	raw, ok := i.read(p[0], p[1])
 	if !ok {
 		return proxywasm.InvalidMemoryAccess
@@ -78,12 +75,8 @@ func (i *instance) fnSetProperty(p []uint64) proxywasm.Status {
 		return proxywasm.NotFound
 	}
 	path, err := proxywasm.ParsePath(raw)
-	if err != nil || len(s.properties) >= maxProperties {
+	if err != nil {
 		return proxywasm.BadArgument
 	}
-	if s.properties == nil {
-		s.properties = make(map[string][]byte)
-	}
-	s.properties[proxywasm.JoinPath(path...)] = value
-	return proxywasm.OK
+	return s.state.set(proxywasm.JoinPath(path...), string(value))
 }

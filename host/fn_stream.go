@@ -21,7 +21,7 @@ func (i *instance) judged(t proxywasm.StreamType) *stream {
 //
 //	stream type
 //	BadArgument: no such type. Unimplemented: a TCP stream. A stream that isn't being judged: OK, no effect, as in Envoy.
-func (i *instance) fnContinueStream(p []uint64) proxywasm.Status {
+func (i *instance) fnContinueStream(p params) proxywasm.Status {
 	switch t := proxywasm.StreamType(p[0]); t {
 	case proxywasm.RequestStream, proxywasm.ResponseStream:
 		if s := i.judged(t); s != nil {
@@ -39,7 +39,7 @@ func (i *instance) fnContinueStream(p []uint64) proxywasm.Status {
 //
 //	stream type
 //	BadArgument: no such type. Unimplemented: a TCP stream.
-func (i *instance) fnCloseStream(p []uint64) proxywasm.Status {
+func (i *instance) fnCloseStream(p params) proxywasm.Status {
 	switch t := proxywasm.StreamType(p[0]); t {
 	case proxywasm.RequestStream, proxywasm.ResponseStream:
 		if s := i.judged(t); s != nil {
@@ -58,9 +58,9 @@ func (i *instance) fnCloseStream(p []uint64) proxywasm.Status {
 //
 //	status, details address, size, body address, size, headers address, size, gRPC status
 //	BadArgument: no request, or its response has begun; a status outside 200 to 599; malformed headers
-func (i *instance) fnSendLocalResponse(p []uint64) proxywasm.Status {
+func (i *instance) fnSendLocalResponse(p params) proxywasm.Status {
 	s := i.stream()
-	status := uint32(p[0])
+	status := p[0]
 	if s == nil || s.phase == phaseNone || status < http.StatusOK || status > 599 {
 		return proxywasm.BadArgument
 	}
@@ -77,7 +77,7 @@ func (i *instance) fnSendLocalResponse(p []uint64) proxywasm.Status {
 		return st
 	}
 	if s.local == nil {
-		s.local = &localResponse{status: int(status), details: details, headers: headers, body: body, grpc: int32(uint32(p[7]))} //nolint:gosec // -1 by the ABI
+		s.local = &localResponse{status: int(status), details: details, headers: headers, body: body, grpc: int32(p[7])} //nolint:gosec // -1 by the ABI
 		i.changed = append(i.changed, s)
 	}
 	return proxywasm.OK
@@ -86,7 +86,7 @@ func (i *instance) fnSendLocalResponse(p []uint64) proxywasm.Status {
 // fnGetStatus tells the status of a gRPC callout: 0 and no message, as there are none.
 //
 //	status address (out), message address (out), message size address (out)
-func (i *instance) fnGetStatus(p []uint64) proxywasm.Status {
+func (i *instance) fnGetStatus(p params) proxywasm.Status {
 	if s := i.writeUint32(p[0], 0); s != proxywasm.OK {
 		return s
 	}
@@ -99,7 +99,7 @@ func (i *instance) fnGetStatus(p []uint64) proxywasm.Status {
 //	cluster address, size, headers address, size, body address, size, trailers address, size, milliseconds, id address (out)
 //	BadArgument: unknown cluster; malformed headers, or without :method, :path and :authority; trailers; no time
 //	InternalFailure: maxCallouts are under way
-func (i *instance) fnHTTPCall(p []uint64) proxywasm.Status {
+func (i *instance) fnHTTPCall(p params) proxywasm.Status {
 	cluster, ok := i.readString(p[0], p[1])
 	if !ok {
 		return proxywasm.InvalidMemoryAccess

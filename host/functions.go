@@ -10,13 +10,16 @@ import (
 )
 
 // hostFunction is a function that guests import. params has an i for each i32
-// and an I for each i64. All return a status; addresses and sizes are the
-// guest's word and checked where they are used.
+// and an I for each i64. All return a status.
 type hostFunction struct {
 	name   string
 	params string
-	run    func(i *instance, p []uint64) proxywasm.Status
+	run    func(i *instance, p params) proxywasm.Status
 }
+
+// params are what a guest passes. Addresses and sizes are its word only and
+// checked where they are used. Those of 64 bits stay 0: no function here reads any.
+type params [12]uint32
 
 // hostFunctions are all of ABI 0.2.1, so that any module of it loads. The
 // comment at each names its parameters in the specification's order.
@@ -70,7 +73,7 @@ func hostFunctions() []hostFunction {
 }
 
 // unimplemented is a function that a module may import, and no more.
-func unimplemented(*instance, []uint64) proxywasm.Status { return proxywasm.Unimplemented }
+func unimplemented(*instance, params) proxywasm.Status { return proxywasm.Unimplemented }
 
 func exportFunctions(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder(proxywasm.ImportModule)
@@ -94,13 +97,14 @@ func (f hostFunction) types() []api.ValueType {
 
 func (f hostFunction) glue() api.GoModuleFunc {
 	return func(ctx context.Context, _ api.Module, stack []uint64) {
-		for k, p := range f.params {
-			if p == 'i' {
-				stack[k] = uint64(uint32(stack[k])) // the upper half is nobody's
+		var p params
+		for k, typ := range f.params {
+			if typ == 'i' {
+				p[k] = api.DecodeU32(stack[k])
 			}
 		}
 		i := ctx.Value(instanceKey{}).(*instance)
-		stack[0] = uint64(f.run(i, stack))
+		stack[0] = uint64(f.run(i, p))
 	}
 }
 

@@ -26,11 +26,11 @@ var logLevels = map[proxywasm.LogLevel]slog.Level{
 	proxywasm.LogWarn: slog.LevelWarn, proxywasm.LogError: slog.LevelError, proxywasm.LogCritical: levelCritical,
 }
 
-// logGuest writes a guest's message. While the instance starts, messages from
-// warn on are kept too: they are why a configuration was refused.
+// logGuest writes a guest's message. While the instance starts, errors are kept
+// too: they are why a configuration was refused.
 func (i *instance) logGuest(level slog.Level, message string) {
 	message = strings.ToValidUTF8(message[:min(len(message), maxMessage)], "\uFFFD")
-	if i.starting && level >= slog.LevelWarn && i.startLog.Len() < maxStartMessage {
+	if i.starting && level >= slog.LevelError && i.startLog.Len() < maxStartMessage {
 		if i.startLog.Len() > 0 {
 			i.startLog.WriteString("; ")
 		}

@@ -30,7 +30,7 @@ func fieldPairs(pairs []proxywasm.Pair, header http.Header) []proxywasm.Pair {
 			names = append(names, name)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	slices.Sort(names)
 	for _, name := range names {
 		lower := strings.ToLower(name)
 		if lower == "host" {

@@ -26,7 +26,7 @@ var (
 // RefusedError is returned by New for a guest that does not start, as it
 // refuses its configuration.
 type RefusedError struct {
-	Reason string // what the guest logged meanwhile, or "" when it was silent
+	Reason string // the errors that the guest logged meanwhile, or "" when it was silent
 }
 
 func (e *RefusedError) Error() string {

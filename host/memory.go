@@ -3,29 +3,31 @@ package host
 import (
 	"bytes"
 
+	"github.com/tetratelabs/wazero/api"
+
 	"kest.example/kest/plugin/proxywasm"
 )
 
 // read copies n bytes of the guest's memory: what wazero gives is a view,
 // which moves when the memory grows.
-func (i *instance) read(address, n uint64) ([]byte, bool) {
+func (i *instance) read(address, n uint32) ([]byte, bool) {
 	if n == 0 {
 		return nil, true
 	}
-	view, ok := i.memory.Read(uint32(address), uint32(n))
+	view, ok := i.memory.Read(address, n)
 	return bytes.Clone(view), ok
 }
 
-func (i *instance) readString(address, n uint64) (string, bool) {
+func (i *instance) readString(address, n uint32) (string, bool) {
 	if n == 0 {
 		return "", true
 	}
-	view, ok := i.memory.Read(uint32(address), uint32(n))
+	view, ok := i.memory.Read(address, n)
 	return string(view), ok
 }
 
 // readPairs reads a serialised header map.
-func (i *instance) readPairs(address, n uint64) ([]proxywasm.Pair, proxywasm.Status) {
+func (i *instance) readPairs(address, n uint32) ([]proxywasm.Pair, proxywasm.Status) {
 	b, ok := i.read(address, n)
 	if !ok {
 		return nil, proxywasm.InvalidMemoryAccess
@@ -37,8 +39,8 @@ func (i *instance) readPairs(address, n uint64) ([]proxywasm.Pair, proxywasm.Sta
 	return pairs, proxywasm.OK
 }
 
-func (i *instance) writeUint32(address uint64, v uint32) proxywasm.Status {
-	if !i.memory.WriteUint32Le(uint32(address), v) {
+func (i *instance) writeUint32(address, v uint32) proxywasm.Status {
+	if !i.memory.WriteUint32Le(address, v) {
 		return proxywasm.InvalidMemoryAccess
 	}
 	return proxywasm.OK
@@ -48,7 +50,7 @@ func (i *instance) writeUint32(address uint64, v uint32) proxywasm.Status {
 // its address and size written where the guest said. No bytes are address 0.
 //
 //	addressAt ─▶ [address] ─▶ b …      sizeAt ─▶ [len(b)]
-func (i *instance) giveBytes(b []byte, addressAt, sizeAt uint64) proxywasm.Status {
+func (i *instance) giveBytes(b []byte, addressAt, sizeAt uint32) proxywasm.Status {
 	address := uint32(0)
 	if len(b) > 0 {
 		address = i.allocate(uint32(len(b))) //nolint:gosec // all that is given is bounded far below
@@ -74,5 +76,5 @@ func (i *instance) allocate(size uint32) uint32 {
 	if err := i.allocator.CallWithStack(i.ctx, i.allocatorStack[:]); err != nil {
 		panic(err) // ends the outer call too, and with it the instance
 	}
-	return uint32(i.allocatorStack[0])
+	return api.DecodeU32(i.allocatorStack[0])
 }

@@ -187,22 +187,6 @@ func (p *pool) later(s *slot, work func()) {
 	p.release(s)
 }
 
-// do has work done and waits for it. It is false when ctx ended before: the
-// work is done all the same, later.
-func (p *pool) do(ctx context.Context, s *slot, work func()) bool {
-	done := make(chan struct{})
-	p.later(s, func() {
-		defer close(done)
-		work()
-	})
-	select {
-	case <-done:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // close lets nobody in any more. The channel is closed when all are out.
 func (p *pool) close() <-chan struct{} {
 	p.mu.Lock()

@@ -18,8 +18,8 @@ func (i *instance) property(path []string) ([]byte, bool) {
 		return nil, false
 	}
 	joined := proxywasm.JoinPath(path...)
-	if value, ok := s.properties[joined]; ok {
-		return value, true
+	if value, ok := s.state.get(joined); ok {
+		return []byte(value), true
 	}
 	if i.filter.properties != nil {
 		if value, ok := i.filter.properties(s.r, path); ok {
@@ -55,7 +55,10 @@ func requestProperty(r *http.Request, name string) ([]byte, bool) {
 	case "source.address":
 		text = r.RemoteAddr
 	case "connection.mtls":
-		return []byte{byte(flag(r.TLS != nil && len(r.TLS.VerifiedChains) > 0))}, true
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+			return []byte{1}, true
+		}
+		return []byte{0}, true
 	case "connection.uri_san_peer_certificate":
 		return peerURI(r)
 	default:

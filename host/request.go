@@ -10,8 +10,8 @@ import (
 	"kest.example/kest/plugin/proxywasm"
 )
 
-// requestHeaders shows a request to the guest: the path as the client wrote
-// it, the host, and the header.
+// requestHeaders shows a request to the guest as next would see it, its path
+// and query still encoded.
 func requestHeaders(r *http.Request) headerMap {
 	scheme := "http"
 	if r.TLS != nil {

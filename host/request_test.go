@@ -139,17 +139,17 @@ func TestFilterState(t *testing.T) {
 	outer, _ := newFilter(t, "")
 	var got []string
 	h := outer.Handler(f.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		for _, key := range []string{"kest.verdict", "other"} {
+		for _, key := range []string{"kest.verdict", "kest.property", "other"} {
 			value, ok := host.State(r.Context(), key)
 			got = append(got, value)
-			if ok != (key == "kest.verdict") {
+			if ok != (key != "other") {
 				t.Error(key, ok)
 			}
 		}
 	})))
 	r := httptest.NewRequest(http.MethodGet, "/state?key=kest.verdict&value=yes", nil)
 	h.ServeHTTP(httptest.NewRecorder(), r)
-	if !slices.Equal(got, []string{"yes", ""}) {
+	if !slices.Equal(got, []string{"yes", "yes", ""}) {
 		t.Errorf("%q", got)
 	}
 	if _, ok := host.State(r.Context(), "kest.verdict"); ok {

@@ -14,9 +14,11 @@ const (
 	maxStateBytes = 64 << 10
 )
 
-// State returns what the guest published for a request under a key, with the
-// foreign function set_envoy_filter_state. ctx is the context of the request
-// that the next handler got. With several filters the innermost one wins.
+// State returns what the guest published for a request under a key: by
+// proxy_set_property (a path of several elements has NUL between them), which
+// Envoy keeps as filter state "wasm." + key, or by the foreign function
+// set_envoy_filter_state, which Envoy has for a few well-known keys. ctx is the
+// context of the request that next got. With several filters the innermost wins.
 func State(ctx context.Context, key string) (string, bool) {
 	f, _ := ctx.Value(stateKey{}).(*filterState)
 	for ; f != nil; f = f.outer {

@@ -15,8 +15,6 @@ type stream struct {
 	i     *instance
 	r     *http.Request
 	state *filterState
-	// properties that the guest has set, by path
-	properties map[string][]byte
 
 	phase     phase
 	ctx       context.Context // the phase's: ends with the client and with the budget
@@ -78,7 +76,7 @@ func (i *instance) freeID() uint32 {
 
 // judgeRequest asks the guest about the request.
 func (s *stream) judgeRequest() verdict {
-	s.enter(phaseRequest, s.ctx)
+	s.enter(s.ctx, phaseRequest)
 	deadline := callDeadline(s.ctx)
 	if _, err := s.i.call(proxywasm.OnContextCreate, deadline, s.id, uint64(s.id), rootContext); err != nil {
 		return s.leave(refused(err.Error()))
@@ -97,12 +95,12 @@ func (s *stream) judgeResponse(ctx context.Context, response headerMap, end bool
 		return refused(waitEnded(ctx))
 	}
 	s.response = response
-	s.enter(phaseResponse, ctx)
+	s.enter(ctx, phaseResponse)
 	action, err := s.i.call(proxywasm.OnResponseHeaders, callDeadline(ctx), s.id, uint64(s.id), uint64(len(response.pairs)), flag(end))
 	return s.judge(action, err)
 }
 
-func (s *stream) enter(p phase, ctx context.Context) {
+func (s *stream) enter(ctx context.Context, p phase) {
 	s.phase, s.ctx = p, ctx
 	s.local, s.continued, s.calls = nil, false, nil
 }
@@ -203,6 +201,9 @@ func (s *stream) end() {
 
 // remove has the guest log and forget the request.
 func (s *stream) remove() {
+	if s.i.streams[s.id] != s {
+		return
+	}
 	_, _ = s.i.call(proxywasm.OnLog, s.i.soon(), s.id, uint64(s.id)) // a dead instance is dealt with
 	_, _ = s.i.call(proxywasm.OnDelete, s.i.soon(), s.id, uint64(s.id))
 	delete(s.i.streams, s.id)

@@ -16,8 +16,8 @@ import (
 func TestTrapThenNextIsServed(t *testing.T) {
 	f, log := newFilter(t, "", host.WithPool(1))
 	s := newServer(t, f)
-	for range 2 {
-		wantUnavailable(t, get(t, s.URL+"/exit"), log)
+	for _, path := range []string{"/exit", "/block"} {
+		wantUnavailable(t, get(t, s.URL+path), log)
 		if r := get(t, s.URL+"/pass"); r.StatusCode != 200 {
 			t.Error(r.StatusCode, r.body)
 		}

@@ -81,7 +81,7 @@ func Start(configuration, admin string, concurrency int) (*Envoy, error) {
 	}
 	e := &Envoy{Admin: admin, done: make(chan struct{})}
 	e.cmd = exec.Command(binary, "-c", file.Name(), "--concurrency", strconv.Itoa(concurrency), //nolint:gosec // our own tool
-		"--disable-hot-restart", "-l", "warning", "--component-log-level", "wasm:debug")
+		"--disable-hot-restart", "-l", "warning", "--component-log-level", "wasm:debug", "--file-flush-interval-msec", "100")
 	e.cmd.Dir, e.cmd.Stdout, e.cmd.Stderr = Root(), &e.log, &e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {

@@ -70,8 +70,10 @@ const (
 	FnDone                  = "proxy_done"
 )
 
-// SetFilterState is Envoy's foreign function that publishes a value for access
-// logs and other filters. The argument is a protobuf message {1: path, 2: value, 3: span}.
+// SetFilterState is Envoy's foreign function that sets filter state under a key
+// that Envoy itself has a factory for, as "envoy.string"; other keys are
+// NotFound there, and Host.SetProperty serves them. The argument is a protobuf
+// message {1: path, 2: value, 3: span}.
 const SetFilterState = "set_envoy_filter_state"
 
 // Status is a host function's answer, proxy_status_t. A host may answer with

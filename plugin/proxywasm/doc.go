@@ -9,5 +9,8 @@
 //	func init() { proxywasm.Run(func(h proxywasm.Host) proxywasm.VM { return newFilter(h) }) }
 //	func main() {}
 //
+// Panics are dealt with (see [Guard]). A guest must not call os.Exit: in Envoy
+// it returns, and the callback goes on. The runtime's own fatal errors trap.
+//
 // Specification: https://github.com/proxy-wasm/spec, abi-versions/v0.2.1.
 package proxywasm

@@ -39,7 +39,7 @@ func (GuestHost) Buffer(t BufferType, start, size int) ([]byte, Status) {
 	if start < 0 || size < 0 || uint64(start)+uint64(size) > math.MaxUint32 {
 		return nil, BadArgument
 	}
-	return collect(proxyGetBufferBytes(uint32(t), uint32(start), uint32(size), &returned.data, &returned.size))
+	return collect(proxyGetBufferBytes(uint32(t), uint32(start), uint32(size), &returned.data, &returned.size)) //nolint:gosec // bounded above
 }
 
 // Pairs implements Host.
@@ -154,5 +154,5 @@ func (GuestHost) SetEffectiveContext(id uint32) Status { return Status(proxySetE
 // milliseconds rounds up, so that no time becomes none. It is 0 for d ≤ 0.
 func milliseconds(d time.Duration) uint32 {
 	ms := max(0, d+time.Millisecond-1) / time.Millisecond
-	return uint32(min(ms, math.MaxUint32)) //nolint:gosec // bounded here
+	return uint32(min(ms, math.MaxUint32))
 }

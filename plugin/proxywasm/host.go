@@ -11,8 +11,8 @@ const NoGRPCStatus int32 = -1
 type Host interface {
 	// Log writes to the host's log.
 	Log(level LogLevel, message string)
-	// Buffer reads up to max bytes of a buffer from start on.
-	Buffer(t BufferType, start, max int) ([]byte, Status)
+	// Buffer reads up to most bytes of a buffer from start on.
+	Buffer(t BufferType, start, most int) ([]byte, Status)
 	// Pairs reads a header map: names in lower case, pseudo-headers among
 	// them, repeated headers as repeated pairs. The ABI's look-up of one name
 	// is not offered, as Envoy answers it with the first of several.
@@ -35,7 +35,8 @@ type Host interface {
 	HTTPCall(cluster string, headers []Pair, body []byte, timeout time.Duration) (id uint32, s Status)
 	// Property reads an attribute of the host's, as "connection", "mtls".
 	Property(path ...string) ([]byte, Status)
-	// SetProperty writes an attribute that other filters may read.
+	// SetProperty writes an attribute of the request. Envoy keeps it as filter
+	// state "wasm." + name, for access logs and other filters.
 	SetProperty(path []string, value []byte) Status
 	// SharedData reads from the table that all VMs with one vm_id share.
 	SharedData(key string) (value []byte, cas uint32, s Status)

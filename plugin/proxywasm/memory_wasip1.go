@@ -16,7 +16,7 @@ func allocate(size uint32) uint32 {
 		return 0
 	}
 	b := make([]byte, max(size, 1))
-	address := uint32(uintptr(unsafe.Pointer(&b[0])))
+	address := uint32(uintptr(unsafe.Pointer(&b[0]))) //nolint:gosec // memory ends at 4 GiB
 	pinned[address] = b
 	return address
 }

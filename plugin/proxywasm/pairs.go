@@ -54,7 +54,7 @@ func ParsePairs(b []byte) ([]Pair, error) {
 		return nil, ErrPairs
 	}
 	count := binary.LittleEndian.Uint32(b)
-	if count > MaxPairs || uint64(len(b)-4) < uint64(count)*8 {
+	if count > MaxPairs || len(b) < 4+8*int(count) {
 		return nil, ErrPairs
 	}
 	sizes := b[4 : 4+8*count]

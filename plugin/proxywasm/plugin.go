@@ -15,7 +15,8 @@ type VM interface {
 	RequestHeaders(id uint32, n int, endOfStream bool) Action
 	RequestBody(id uint32, size int, endOfStream bool) Action
 	RequestTrailers(id uint32, n int) Action
-	// ResponseHeaders also sees the answers that the plugin sent itself.
+	// ResponseHeaders sees the upstream's answers; in Envoy also those that the
+	// plugin sent itself.
 	ResponseHeaders(id uint32, n int, endOfStream bool) Action
 	// HTTPCallResponse brings the answer to a call; headers 0 is a failed
 	// call. It runs in the root context: see Host.SetEffectiveContext.

@@ -268,17 +268,16 @@ func (v *VM) Delete(id uint32) {
 	delete(v.filters, id)
 }
 
-// VerdictKey is the filter state in which the verdict of a request stands.
-const VerdictKey = "kest.verdict"
+// VerdictProperty is the property in which the verdict of a request stands. In
+// Envoy that makes it filter state: %FILTER_STATE(wasm.kest.verdict:PLAIN)% in
+// an access log. (Envoy's function set_envoy_filter_state takes only keys for
+// which it has a factory.)
+const VerdictProperty = "kest.verdict"
 
-// publish puts the verdict where access logs find it. Envoy takes a protobuf
-// message SetEnvoyFilterStateArguments {path = 1, value = 2}; a host without
-// that function has no such log.
+// publish puts the verdict where access logs find it. It is no part of the
+// decision, so that a host which can't keep it only logs less.
 func (v *VM) publish(verdict string) {
-	b := make([]byte, 0, len(verdict)+len(VerdictKey)+8)
-	b = binary.AppendUvarint(append(b, 1<<3|2), uint64(len(VerdictKey)))
-	b = append(b, VerdictKey...)
-	b = binary.AppendUvarint(append(b, 2<<3|2), uint64(len(verdict)))
-	b = append(b, verdict...)
-	v.foreign("set_envoy_filter_state", b)
+	if status := v.host.SetProperty([]string{VerdictProperty}, []byte(verdict)); status != proxywasm.OK {
+		v.host.Log(proxywasm.LogDebug, "kest: the verdict can't be published: "+status.String())
+	}
 }

@@ -68,6 +68,7 @@ type Result struct {
 	Body     []byte            // of the answer
 	Upstream []Header          // the headers that the upstream saw; nil when it was not visited
 	Claims   map[string]string // what the claim store holds afterwards
+	Earlier  bool              // the proxy itself refused, before the filter saw the request
 }
 
 // Surface runs one case: it configures a filter, sends the request, and says

@@ -137,6 +137,7 @@ func (g *guest) act(id uint32, u *url.URL, end bool) proxywasm.Action {
 		g.host.ContinueStream(proxywasm.RequestStream)
 	case "/state":
 		g.state(q.Get("key"), q.Get("value"))
+		g.host.SetProperty([]string{"kest.property"}, []byte(q.Get("value")))
 		return proxywasm.Continue
 	case "/count":
 		g.answer(strconv.Itoa(g.count()))
@@ -184,6 +185,8 @@ func (g *guest) misbehave(path string, q url.Values) proxywasm.Action {
 		return proxywasm.Pause
 	case "/recurse":
 		sink += int(fibonacci(90))
+	case "/block": // "all goroutines are asleep", which can't be recovered
+		select {}
 	case "/sleep":
 		time.Sleep(time.Hour)
 	case "/stderr":

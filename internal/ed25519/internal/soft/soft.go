@@ -1,0 +1,198 @@
+// Package soft is Ed25519 in plain Go, for a machine that multiplies 64 bits by
+// 64 to 64 and no wider: WebAssembly.
+package soft
+
+import (
+	"crypto/sha512"
+	"errors"
+	"sync/atomic"
+
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
+)
+
+// These are the reasons for which a public key is refused.
+var (
+	ErrEncoding   = errors.New("ed25519: not the canonical encoding of a point")
+	ErrSmallOrder = errors.New("ed25519: the point is of small order")
+)
+
+// PublicKey verifies. Several goroutines may share it.
+type PublicKey struct {
+	encoded  [32]byte
+	negative point // -A
+	used     atomic.Bool
+	tables   atomic.Pointer[[blocks]keyTable]
+}
+
+// Decode sets a new key.
+func (k *PublicKey) Decode(encoded *[32]byte) error {
+	var a point
+	if !a.decode(encoded) {
+		return ErrEncoding
+	}
+	if a.isSmallOrder() {
+		return ErrSmallOrder
+	}
+	k.encoded = *encoded
+	var zero element
+	k.negative = a
+	k.negative.x.sub(&zero, &a.x)
+	k.negative.t.sub(&zero, &a.t)
+	return nil
+}
+
+// equation sets q to [S]B - [k]A. It is false for a malformed signature.
+func (k *PublicKey) equation(q *sum, message, signature []byte) bool {
+	if len(signature) != 64 || !scalar.ScMinimalVartime(signature[32:]) {
+		return false
+	}
+	var hram scalar.Scalar
+	var digest [sha512.Size]byte
+	hash(&digest, &hram, signature[:32], k.encoded[:], message)
+	var h [32]byte
+	_ = hram.ToBytes(h[:])
+	var small [1]keyTable
+	tables := small[:]
+	if all := k.expanded(); all != nil {
+		tables = all[:]
+	} else {
+		small[0].set(&k.negative)
+	}
+	q.mulAdd(&h, tables, (*[32]byte)(signature[32:]))
+	return true
+}
+
+// expanded returns the tables from the second use on. They cost as much as two
+// verifications, and make each one twice as fast.
+func (k *PublicKey) expanded() *[blocks]keyTable {
+	if tables := k.tables.Load(); tables != nil {
+		return tables
+	}
+	if !k.used.Swap(true) {
+		return nil
+	}
+	tables := keyTables(&k.negative)
+	k.tables.Store(tables)
+	return tables
+}
+
+// Verify reports whether the signature is good.
+func (k *PublicKey) Verify(message, signature []byte) bool {
+	var q sum
+	if !k.equation(&q, message, signature) {
+		return false
+	}
+	var inverse element
+	inverse.invert(&q.z)
+	return q.equals((*[32]byte)(signature), &inverse)
+}
+
+// equals reports whether [8]p is [8]R, given 1/Z of p.
+func (p *point) equals(r *[32]byte, inverse *element) bool {
+	var encoded [32]byte
+	if p.encode(&encoded, inverse); encoded == *r {
+		return true
+	}
+	// What is left is a bad signature, or one with a component of small order.
+	var other point
+	if !other.decode(r) {
+		return false
+	}
+	var step cached
+	step.set(&other)
+	sum := sum{point: *p}
+	sum.t.mul(&p.x, &p.y)
+	sum.t.mul(&sum.t, inverse)
+	sum.add(&step, true, true)
+	return sum.isSmallOrder()
+}
+
+// Batch verifies several signatures. Their keys are expanded and their messages
+// hashed one by one; an inversion is all that they share. That leaves nothing
+// for a batch equation with random factors to win.
+type Batch struct {
+	points     []point
+	signatures [][]byte
+}
+
+// Add adds a signature. It is false where that is malformed.
+func (b *Batch) Add(k *PublicKey, message, signature []byte) bool {
+	var q sum
+	if !k.equation(&q, message, signature) {
+		return false
+	}
+	b.points = append(b.points, q.point)
+	b.signatures = append(b.signatures, signature)
+	return true
+}
+
+// Verify reports whether every signature that was added is good.
+func (b *Batch) Verify() bool {
+	inverses := make([]element, len(b.points))
+	for i := range inverses {
+		inverses[i] = b.points[i].z
+	}
+	invertAll(inverses)
+	for i := range inverses {
+		if !b.points[i].equals((*[32]byte)(b.signatures[i]), &inverses[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// PrivateKey signs.
+type PrivateKey struct {
+	public [32]byte
+	secret scalar.Scalar
+	prefix [32]byte
+}
+
+// NewPrivateKey expands a seed (RFC 8032 section 5.1.5).
+func NewPrivateKey(seed *[32]byte) *PrivateKey {
+	digest := sha512.Sum512(seed[:])
+	digest[0] &= 248
+	digest[31] &= 127
+	digest[31] |= 64
+	k := &PrivateKey{prefix: [32]byte(digest[32:])}
+	_, _ = k.secret.SetBits(digest[:32])
+	encodeBase(&k.public, &k.secret)
+	return k
+}
+
+// Public returns the public key.
+func (k *PrivateKey) Public() [32]byte { return k.public }
+
+// Sign signs (RFC 8032 section 5.1.6).
+func (k *PrivateKey) Sign(message []byte) *[64]byte {
+	signature := new([64]byte)
+	var digest [sha512.Size]byte
+	var r, s scalar.Scalar
+	hash(&digest, &r, k.prefix[:], nil, message)
+	encodeBase((*[32]byte)(signature[:32]), &r)
+	hash(&digest, &s, signature[:32], k.public[:], message)
+	s.Mul(&s, &k.secret)
+	s.Add(&s, &r)
+	_ = s.ToBytes(signature[32:])
+	return signature
+}
+
+// encodeBase writes s times the base point, in constant time.
+func encodeBase(out *[32]byte, s *scalar.Scalar) {
+	digits := s.ToRadix16()
+	var p sum
+	p.mulBase(&digits)
+	var inverse element
+	inverse.invert(&p.z)
+	p.encode(out, &inverse)
+}
+
+// hash sets s to the SHA-512 of a, b and c, modulo L.
+func hash(digest *[sha512.Size]byte, s *scalar.Scalar, a, b, c []byte) {
+	h := sha512.New()
+	h.Write(a)
+	h.Write(b)
+	h.Write(c)
+	h.Sum(digest[:0])
+	_, _ = s.SetBytesModOrderWide(digest[:])
+}

@@ -1,0 +1,96 @@
+// Package deps holds the rules of who may import whom (DESIGN 1).
+package deps
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "kest.example/kest"
+
+func list(t *testing.T, env []string, args ...string) []string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", append([]string{"list"}, args...)...) //nolint:gosec // fixed arguments
+	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	return strings.Fields(string(out))
+}
+
+// What makes a guest large, or has no business in one. math/big comes with
+// crypto/rand and is not linked.
+var notInGuests = []string{
+	"encoding/json", "net/http", "crypto/tls", "crypto/x509", "crypto/rsa", "crypto/ecdsa", "log/slog", "compress/flate",
+	"encoding/gob", "text/template", "regexp", "google.golang.org/grpc", "google.golang.org/protobuf/proto",
+	"github.com/aws/", "github.com/tetratelabs/wazero", "go.opentelemetry.io/", "github.com/alecthomas/kong", "github.com/goccy/",
+}
+
+func TestGuestsStaySmall(t *testing.T) {
+	deps := list(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, "-deps", "./guest/policy", "./guest/lineage")
+	if !slices.Contains(deps, module+"/plugin") {
+		t.Fatal("the guests do not import the filter: the list is wrong")
+	}
+	for _, d := range deps {
+		for _, bad := range notInGuests {
+			if d == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(d, bad) {
+				t.Errorf("a guest pulls in %s", d)
+			}
+		}
+	}
+}
+
+// rules says what each room may import of the project, besides internal/.
+var rules = map[string][]string{
+	"":                  {},
+	"/baggage":          {""},
+	"/policy/cedar":     {""},
+	"/plugin":           {"", "/baggage"},
+	"/plugin/proxywasm": {},
+	"/plugin/vm":        {"/plugin", "/plugin/proxywasm"},
+	"/host":             {"/plugin/proxywasm"},
+	"/identityhost":     {"", "/plugin/proxywasm"},
+	"/wasm":             {},
+}
+
+func TestRooms(t *testing.T) {
+	for room, may := range rules {
+		imports := list(t, nil, "-f", `{{join .Imports "\n"}}`, "."+room)
+		for _, i := range imports {
+			own, ok := strings.CutPrefix(i, module)
+			if !ok || strings.HasPrefix(own, "/internal/") {
+				continue
+			}
+			if !slices.Contains(may, own) {
+				t.Errorf("%s imports %s", module+room, i)
+			}
+		}
+	}
+}
+
+// Only one package knows curve25519-voi, so that there is one verification rule.
+func TestOneEd25519(t *testing.T) {
+	lines := list(t, nil, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}={{.}} {{end}}`, "./...")
+	found := false
+	for _, l := range lines {
+		from, to, _ := strings.Cut(l, "=")
+		if strings.HasPrefix(to, "github.com/oasisprotocol/curve25519-voi") {
+			found = true
+			if from != module+"/internal/ed25519" {
+				t.Errorf("%s imports %s", from, to)
+			}
+		}
+	}
+	if !found {
+		t.Error("nobody imports curve25519-voi: the rule is stale")
+	}
+}
