@@ -236,17 +236,16 @@ func TestProvenActorWantsEveryParent(t *testing.T) {
 	inner := f.operation(h, kest.Hop{Operation: "branch"})
 	all := kest.Actor{User: "u", Agent: "a", Task: "t"}
 	err := root.Do(context.Background(), func(ctx context.Context) error {
-		start := make(chan bool)
-		done := make(chan error)
+		started, finish := make(chan bool, 2), make(chan bool)
+		done := make(chan error, 2)
 		for _, actor := range []kest.Actor{all, {User: "u", Agent: "b"}} {
 			go func() {
-				done <- inner.Do(ctx, func(context.Context) error { start <- true; <-start; return nil }, kest.OnBehalfOf(actor))
+				done <- inner.Do(ctx, func(context.Context) error { started <- true; <-finish; return nil }, kest.OnBehalfOf(actor))
 			}()
 		}
-		<-start
-		<-start
-		start <- true
-		start <- true
+		<-started
+		<-started
+		close(finish)
 		if err := errors.Join(<-done, <-done); err != nil {
 			return err
 		}

@@ -54,8 +54,10 @@ func (c *PolicyConfig) Validate() error {
 		member string
 		names  []string
 	}{
-		{"enterprise_policies", c.Enterprise}, {"platform_policies", c.Platform},
-		{"app_policies", c.Application}, {"shadow_policies", c.Shadow},
+		{"enterprise_policies", c.Enterprise},
+		{"platform_policies", c.Platform},
+		{"app_policies", c.Application},
+		{"shadow_policies", c.Shadow},
 	} {
 		if err := validatePolicyNames(t.member, t.names); err != nil {
 			return err

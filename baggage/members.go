@@ -13,7 +13,7 @@ import (
 // Names of the members that Kest uses.
 const (
 	Passport   = "kest.passport"    // the passport, a JSON array
-	PassportZ  = "kest.passport_z"  // zlib of that, base64url without padding
+	PassportZ  = "kest.passport_z"  //nolint:gosec // no credential: zlib of that, base64url without padding
 	ClaimCheck = "kest.claim_check" // UUID v4 of a claim that holds it
 	ChainTip   = "kest.chain_tip"   // hashes of the leaves, comma-separated
 	User       = "kest.user"

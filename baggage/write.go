@@ -57,8 +57,11 @@ func (in *Incoming) Write(out Outgoing, options WriteOptions) (header string, cl
 		w.add(ChainTip, strings.Join(out.Lineage.Leaves(), ","))
 	}
 	for _, m := range [...]struct{ name, value string }{
-		{User, out.Actor.User}, {Agent, out.Actor.Agent}, {Task, out.Actor.Task},
-		{JWT, out.JWT}, {Scope, out.Scope},
+		{User, out.Actor.User},
+		{Agent, out.Actor.Agent},
+		{Task, out.Actor.Task},
+		{JWT, out.JWT},
+		{Scope, out.Scope},
 	} {
 		if m.value != "" {
 			w.add(m.name, m.value)

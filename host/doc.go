@@ -20,11 +20,12 @@
 //
 // Go can't interrupt wazero's machine code, and neither can its garbage
 // collector: with one guest in an endless loop the whole process stands still
-// at the next collection. wazero's WithCloseOnContextDone helps, at 3 to 5
-// times the cost of hot loops. So this package adds a counter to each loop and
+// at the next collection. wazero's WithCloseOnContextDone helps, and makes hot
+// loops 4 to 5 times slower. So this package adds a counter to each loop and
 // each recursive function of the module before it compiles it (meter.go), which
-// costs 0 to 10 %. Each time that 2^18 passes are used up, a millisecond or less, the guest
-// comes by Go's scheduler, and a deadline that has passed ends it.
+// costs nothing measurable in cryptography and up to 13 % in sorting and maps.
+// Each time that 2^18 passes are used up, a millisecond or less, the guest comes
+// by Go's scheduler, and a deadline that has passed ends it.
 //
 // Not bounded: a [Function] that ignores its context, and one bulk memory
 // instruction (its size is: WithMemoryLimit).

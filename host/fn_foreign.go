@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 
+	"kest.example/kest/internal/deflate"
 	"kest.example/kest/plugin/proxywasm"
 )
 
@@ -44,12 +45,23 @@ func (i *instance) foreign(name string, argument []byte) ([]byte, proxywasm.Stat
 	switch {
 	case name == randomFunction && i.filter.random != nil:
 		return i.filter.fixedRandom(argument)
+	case name == proxywasm.Compress:
+		return compress(argument)
 	case name == proxywasm.SetFilterState && s != nil:
 		return nil, s.setFilterState(argument)
 	case name == proxywasm.SetFilterState:
 		return nil, proxywasm.BadArgument
 	}
 	return nil, proxywasm.NotFound
+}
+
+// compress makes a zlib stream (RFC 1950), as Envoy's function of that name does.
+func compress(text []byte) ([]byte, proxywasm.Status) {
+	stream, err := deflate.Zlib(text)
+	if err != nil {
+		return nil, proxywasm.SerializationFailure
+	}
+	return stream, proxywasm.OK
 }
 
 // functionContext is the phase's context while there is one.

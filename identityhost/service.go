@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"kest.example/kest"
-	"kest.example/kest/internal/deflate"
 	"kest.example/kest/internal/ed25519"
 	"kest.example/kest/internal/hostcall"
 	"kest.example/kest/internal/jws"
@@ -33,7 +32,7 @@ func New(cache kest.Cache) *Service { return &Service{cache: cache} }
 // Functions returns the host functions by name.
 func (s *Service) Functions() map[string]Function {
 	functions := map[string]Function{
-		hostcall.Verify: s.verify, hostcall.Sign: s.sign, hostcall.Compress: compress,
+		hostcall.Verify: s.verify, hostcall.Sign: s.sign,
 	}
 	if s.cache != nil {
 		functions[hostcall.ClaimPut], functions[hostcall.ClaimGet] = s.claimPut, s.claimGet
@@ -70,15 +69,6 @@ func (s *Service) sign(_ context.Context, argument []byte) ([]byte, proxywasm.St
 		return nil, proxywasm.BadArgument
 	}
 	return key.Sign(argument[hostcall.SeedSize:]), proxywasm.OK
-}
-
-// compress makes a zlib stream, as Envoy's function of that name does.
-func compress(_ context.Context, argument []byte) ([]byte, proxywasm.Status) {
-	stream, err := deflate.Zlib(argument)
-	if err != nil {
-		return nil, proxywasm.InternalFailure
-	}
-	return stream, proxywasm.OK
 }
 
 // claimPut stores a claim; a UUID that is taken or a cache that is full is InternalFailure.

@@ -175,8 +175,10 @@ func (c *Config) CheckPolicies(defined map[string]string) error {
 		path  string
 		names []string
 	}{
-		{"kest.enterprise_policies", c.Policies.Enterprise}, {"kest.platform_policies", c.Policies.Platform},
-		{"kest.app_policies", c.Policies.Application}, {"kest.shadow_policies", c.Policies.Shadow},
+		{"kest.enterprise_policies", c.Policies.Enterprise},
+		{"kest.platform_policies", c.Policies.Platform},
+		{"kest.app_policies", c.Policies.Application},
+		{"kest.shadow_policies", c.Policies.Shadow},
 	} {
 		if err := check(t.path, t.names); err != nil {
 			return err

@@ -55,7 +55,7 @@ func TestHopsUntilThePolicySaysNo(t *testing.T) {
 		}
 		headers = nil
 		for _, e := range step.Edits {
-			headers = append(headers, plugin.Header{Name: e.Name, Value: e.Value})
+			headers = append(headers, plugin.Header(e))
 		}
 	}
 	x, step := f.Begin(get(headers...))

@@ -70,10 +70,13 @@ func (f *Filter) nativeSigner(seed []byte, inside kest.Signer) kest.Signer {
 	return native
 }
 
+// compressFunction takes text and gives a zlib stream. Stock Envoy has it.
+const compressFunction = "compress"
+
 // deflater compresses by the host where there is one; nil is this library's own.
 func (f *Filter) deflater() baggage.Deflater {
 	if f.env.Foreign == nil {
 		return nil
 	}
-	return func(text []byte) ([]byte, bool) { return f.foreign(hostcall.Compress, text) }
+	return func(text []byte) ([]byte, bool) { return f.foreign(compressFunction, text) }
 }

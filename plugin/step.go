@@ -94,8 +94,11 @@ func (c *PropagationConfig) claimPut(id, body, traceparent string) Call {
 	return Call{
 		Cluster: c.ClaimCluster, Timeout: claimTimeout, Body: []byte(body),
 		Headers: []Header{
-			{":method", "PUT"}, {":path", "/v1/claims/" + id + "?ttl=" + strconv.Itoa(c.ttlSeconds())},
-			{":authority", c.ClaimCluster}, {"content-type", "application/json"}, {"traceparent", traceparent},
+			{":method", "PUT"},
+			{":path", "/v1/claims/" + id + "?ttl=" + strconv.Itoa(c.ttlSeconds())},
+			{":authority", c.ClaimCluster},
+			{"content-type", "application/json"},
+			{"traceparent", traceparent},
 		},
 	}
 }
@@ -104,8 +107,10 @@ func (c *PropagationConfig) claimGet(id, traceparent string) Call {
 	return Call{
 		Cluster: c.ClaimCluster, Timeout: claimTimeout,
 		Headers: []Header{
-			{":method", "GET"}, {":path", "/v1/claims/" + id},
-			{":authority", c.ClaimCluster}, {"traceparent", traceparent},
+			{":method", "GET"},
+			{":path", "/v1/claims/" + id},
+			{":authority", c.ClaimCluster},
+			{"traceparent", traceparent},
 		},
 	}
 }

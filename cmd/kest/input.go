@@ -16,7 +16,7 @@ const maxInput = 64 << 20
 func (c console) read(path string) ([]byte, error) {
 	in := c.in
 	if path != "-" {
-		f, err := os.Open(path) //nolint:gosec // the user names the file
+		f, err := os.Open(path)
 		if err != nil {
 			return nil, err
 		}

@@ -79,7 +79,7 @@ func startEnvoy(ctx context.Context) (*envoy, error) {
 		return nil, err
 	}
 	fmt.Println("starting Envoy, which compiles the filter first; its log:", logFile.Name())
-	cmd := exec.CommandContext(ctx, binary, "-c", "examples/envoy/envoy.yaml", "--concurrency", "1", //nolint:gosec // our own tool
+	cmd := exec.CommandContext(ctx, binary, "-c", "examples/envoy/envoy.yaml", "--concurrency", "1",
 		"--disable-hot-restart", "-l", "warning", "--component-log-level", "wasm:info")
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -103,7 +103,7 @@ func (e *envoy) ready(ctx context.Context) error {
 		select {
 		case err := <-e.done:
 			e.done <- err
-			return fmt.Errorf("Envoy ended: %w; see %s", err, e.log)
+			return fmt.Errorf("envoy ended: %w; see %s", err, e.log)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(100 * time.Millisecond):
@@ -118,13 +118,14 @@ func (e *envoy) ready(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("Envoy was not ready within 2 minutes; see %s", e.log)
+	return fmt.Errorf("envoy was not ready within 2 minutes; see %s", e.log)
 }
 
 func (e *envoy) stop() {
 	_ = e.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-e.done:
+	case err := <-e.done:
+		e.done <- err
 	case <-time.After(5 * time.Second):
 		_ = e.cmd.Process.Kill()
 	}

@@ -17,7 +17,6 @@ const (
 	Sign     = "kest.sign"      // Ed25519 seed (32 bytes) and message in, signature (64 bytes) out
 	ClaimPut = "kest.claim_put" // see AppendClaim; nothing out
 	ClaimGet = "kest.claim_get" // UUID in, body out
-	Compress = "compress"       // text in, zlib stream out; stock Envoy has it
 	Random   = "kest.random"    // count (uint32) in, bytes out; only where a test fixes them
 )
 
@@ -45,7 +44,7 @@ func takePart(b []byte) (part, rest []byte, err error) {
 		return nil, nil, ErrLayout
 	}
 	n := uint64(binary.LittleEndian.Uint32(b))
-	if uint64(len(b)-4) < n {
+	if uint64(len(b)-4) < n { //nolint:gosec // at least four bytes are there
 		return nil, nil, ErrLayout
 	}
 	return b[4 : 4+n], b[4+n:], nil

@@ -151,13 +151,13 @@ func (d *decoder) symbol(c *code) int {
 	value, first, index := 0, 0, 0
 	for n := 1; n < 16; n++ {
 		value |= d.take(1)
-		if count := c.counts[n]; value-first < count {
+		count := c.counts[n]
+		if value-first < count {
 			return c.symbols[index+value-first]
-		} else {
-			index += count
-			first = (first + count) << 1
-			value <<= 1
 		}
+		index += count
+		first = (first + count) << 1
+		value <<= 1
 		if d.err != nil {
 			return 0
 		}
@@ -189,7 +189,7 @@ func (d *decoder) compressed(literals, distances code) {
 		case d.err != nil || s == endOfBlock:
 			return
 		case s < endOfBlock:
-			d.put(byte(s))
+			d.put(byte(s)) //nolint:gosec // below 256
 		default:
 			d.copy(s-endOfBlock-1, &distances)
 		}

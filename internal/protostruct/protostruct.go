@@ -59,7 +59,7 @@ func (d *decoder) field(b []byte) (number uint64, data []byte, bits uint64, rest
 			return tag >> 3, nil, binary.LittleEndian.Uint64(b), b[8:]
 		}
 	case wireN:
-		if size, n := binary.Uvarint(b); n > 0 && size <= uint64(len(b)-n) {
+		if size, n := binary.Uvarint(b); n > 0 && size <= uint64(len(b)-n) { //nolint:gosec // n is at most len(b)
 			end := n + int(size) //nolint:gosec // not above len(b)
 			return tag >> 3, b[n:end], 0, b[end:]
 		}

@@ -195,3 +195,6 @@ const (
 	Gauge     MetricType = 1
 	Histogram MetricType = 2
 )
+
+// Compress is Envoy's foreign function that makes a zlib stream of a text.
+const Compress = "compress"

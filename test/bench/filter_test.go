@@ -77,7 +77,7 @@ func passports(tb testing.TB, count, n int) (list [][]plugin.Header, keys string
 			}
 			headers = nil
 			for _, e := range step.Edits {
-				headers = append(headers, plugin.Header{Name: e.Name, Value: e.Value})
+				headers = append(headers, plugin.Header(e))
 			}
 		}
 		list = append(list, headers)

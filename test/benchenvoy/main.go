@@ -53,7 +53,7 @@ func run(rounds, block int) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	empty := filepath.Join(dir, "empty.wasm")
-	build := exec.Command("go", "build", "-tags", "force64bit", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-o", empty, "./test/benchenvoy/empty") //nolint:gosec // fixed arguments
+	build := exec.Command("go", "build", "-tags", "force64bit", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-o", empty, "./test/benchenvoy/empty")
 	build.Dir, build.Env = envoytest.Root(), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("the empty filter: %w\n%s", err, out)

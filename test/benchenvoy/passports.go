@@ -29,7 +29,7 @@ func passports(n int) []http.Header {
 			}
 			headers = nil
 			for _, e := range step.Edits {
-				headers = append(headers, plugin.Header{Name: e.Name, Value: e.Value})
+				headers = append(headers, plugin.Header(e))
 			}
 		}
 		list[i] = http.Header{}

@@ -18,7 +18,7 @@ func list(t *testing.T, env []string, args ...string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", append([]string{"list"}, args...)...) //nolint:gosec // fixed arguments
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
 	out, err := cmd.Output()
 	if err != nil {
@@ -85,7 +85,7 @@ func TestOneEd25519(t *testing.T) {
 		from, to, _ := strings.Cut(l, "=")
 		if strings.HasPrefix(to, "github.com/oasisprotocol/curve25519-voi") {
 			found = true
-			if from != module+"/internal/ed25519" {
+			if !strings.HasPrefix(from, module+"/internal/ed25519") {
 				t.Errorf("%s imports %s", from, to)
 			}
 		}

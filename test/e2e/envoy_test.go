@@ -145,7 +145,7 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 func trapGuest(t *testing.T) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "trap.wasm")
-	build := exec.Command("go", "build", "-tags", "force64bit", "-buildmode=c-shared", "-o", out, "./test/guests/trap") //nolint:gosec // fixed arguments
+	build := exec.Command("go", "build", "-tags", "force64bit", "-buildmode=c-shared", "-o", out, "./test/guests/trap")
 	build.Dir, build.Env = envoytest.Root(), append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)

@@ -27,7 +27,7 @@ func main() {
 }
 
 func run(in, out string) error {
-	module, err := os.ReadFile(in) //nolint:gosec // the caller names the file
+	module, err := os.ReadFile(in)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (r *reader) leb() (v uint64) {
 }
 
 func (r *reader) bytes(n uint64) []byte {
-	if r.err != nil || n > uint64(len(r.b)-r.at) {
+	if r.err != nil || n > uint64(len(r.b)-r.at) { //nolint:gosec // at is at most len(b)
 		r.fail("the module ends too early")
 		return nil
 	}

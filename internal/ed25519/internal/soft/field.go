@@ -60,6 +60,41 @@ func sumAndDifference(s, d, f, g *element) {
 	s[8], d[8] = f8+g8, f8-g8
 }
 
+// tighten carries in a sum or difference of a few tight elements.
+func (h *element) tighten() {
+	h0 := h[0]
+	h1 := h[1] + h0>>29
+	h2 := h[2] + h1>>29
+	h3 := h[3] + h2>>29
+	h4 := h[4] + h3>>29
+	h5 := h[5] + h4>>29
+	h6 := h[6] + h5>>29
+	h7 := h[7] + h6>>29
+	h8 := h[8] + h7>>29
+	h[0] = h0&limbMask + 19*(h8>>lastBits)
+	h[1] = h1 & limbMask
+	h[2] = h2 & limbMask
+	h[3] = h3 & limbMask
+	h[4] = h4 & limbMask
+	h[5] = h5 & limbMask
+	h[6] = h6 & limbMask
+	h[7] = h7 & limbMask
+	h[8] = h8 & lastMask
+}
+
+// negateIf negates h if sign is -1, and does nothing if it is 0.
+func (h *element) negateIf(sign int64) {
+	h[0] = (h[0] ^ sign) - sign
+	h[1] = (h[1] ^ sign) - sign
+	h[2] = (h[2] ^ sign) - sign
+	h[3] = (h[3] ^ sign) - sign
+	h[4] = (h[4] ^ sign) - sign
+	h[5] = (h[5] ^ sign) - sign
+	h[6] = (h[6] ^ sign) - sign
+	h[7] = (h[7] ^ sign) - sign
+	h[8] = (h[8] ^ sign) - sign
+}
+
 func (h *element) mul(f, g *element) {
 	f0, f1, f2, f3, f4, f5, f6, f7, f8 := f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8]
 	g0, g1, g2, g3, g4, g5, g6, g7, g8 := g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8]

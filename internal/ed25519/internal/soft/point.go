@@ -66,12 +66,11 @@ type cached struct {
 }
 
 func (c *cached) set(p *point) {
-	c.plus.add(&p.y, &p.x)
-	c.plus.mul(&c.plus, &one)
-	c.minus.sub(&p.y, &p.x)
-	c.minus.mul(&c.minus, &one)
+	sumAndDifference(&c.plus, &c.minus, &p.y, &p.x)
+	c.plus.tighten()
+	c.minus.tighten()
 	c.z2.add(&p.z, &p.z)
-	c.z2.mul(&c.z2, &one)
+	c.z2.tighten()
 	c.td.mul(&p.t, &twiceD)
 }
 

@@ -3,7 +3,6 @@
 package soft
 
 import (
-	"crypto/sha512"
 	"errors"
 	"sync/atomic"
 
@@ -47,8 +46,7 @@ func (k *PublicKey) equation(q *sum, message, signature []byte) bool {
 		return false
 	}
 	var hram scalar.Scalar
-	var digest [sha512.Size]byte
-	hash(&digest, &hram, signature[:32], k.encoded[:], message)
+	hash(&hram, signature[:32], k.encoded[:], message)
 	var h [32]byte
 	_ = hram.ToBytes(h[:])
 	var small [1]keyTable
@@ -150,7 +148,11 @@ type PrivateKey struct {
 
 // NewPrivateKey expands a seed (RFC 8032 section 5.1.5).
 func NewPrivateKey(seed *[32]byte) *PrivateKey {
-	digest := sha512.Sum512(seed[:])
+	var state sha512State
+	var digest [64]byte
+	state.reset()
+	state.write(seed[:])
+	state.sum(&digest)
 	digest[0] &= 248
 	digest[31] &= 127
 	digest[31] |= 64
@@ -166,11 +168,10 @@ func (k *PrivateKey) Public() [32]byte { return k.public }
 // Sign signs (RFC 8032 section 5.1.6).
 func (k *PrivateKey) Sign(message []byte) *[64]byte {
 	signature := new([64]byte)
-	var digest [sha512.Size]byte
 	var r, s scalar.Scalar
-	hash(&digest, &r, k.prefix[:], nil, message)
+	hash(&r, k.prefix[:], nil, message)
 	encodeBase((*[32]byte)(signature[:32]), &r)
-	hash(&digest, &s, signature[:32], k.public[:], message)
+	hash(&s, signature[:32], k.public[:], message)
 	s.Mul(&s, &k.secret)
 	s.Add(&s, &r)
 	_ = s.ToBytes(signature[32:])
@@ -188,11 +189,13 @@ func encodeBase(out *[32]byte, s *scalar.Scalar) {
 }
 
 // hash sets s to the SHA-512 of a, b and c, modulo L.
-func hash(digest *[sha512.Size]byte, s *scalar.Scalar, a, b, c []byte) {
-	h := sha512.New()
-	h.Write(a)
-	h.Write(b)
-	h.Write(c)
-	h.Sum(digest[:0])
+func hash(s *scalar.Scalar, a, b, c []byte) {
+	var state sha512State
+	var digest [64]byte
+	state.reset()
+	state.write(a)
+	state.write(b)
+	state.write(c)
+	state.sum(&digest)
 	_, _ = s.SetBytesModOrderWide(digest[:])
 }

@@ -61,17 +61,32 @@ var baseTables = sync.OnceValue(func() *[blocks][baseOdd]packedNiels {
 	return tables
 })
 
-// signTable holds 256^i times 1 to 8 times the base point.
-type signTable [32][8]packedNiels
+// signTable holds 256^i times 1 to 8 times the base point. The eight are side
+// by side, word for word.
+type signTable [32]signRow
+
+type signRow [3][4][8]uint64
+
+func (r *signRow) put(j int, n *packedNiels) {
+	for i := range n {
+		for k := range n[i] {
+			r[i][k][j] = n[i][k]
+		}
+	}
+}
 
 var signTables = sync.OnceValue(func() *signTable {
 	tables := new(signTable)
 	start := sum{point: base}
+	var row [8]packedNiels
 	for i := range tables {
 		if i > 0 {
 			start.doubleN(8)
 		}
-		multiples(tables[i][:], &start.point, &start.point)
+		multiples(row[:], &start.point, &start.point)
+		for j := range row {
+			tables[i].put(j, &row[j])
+		}
 	}
 	return tables
 })
@@ -89,7 +104,7 @@ func multiples(out []packedNiels, p, q *point) {
 	inverses := make([]element, len(out))
 	for i := range points {
 		inverses[i].add(&points[i].z, &points[i].z)
-		inverses[i].mul(&inverses[i], &one)
+		inverses[i].tighten()
 	}
 	invertAll(inverses)
 	for i := range points {
@@ -149,42 +164,42 @@ func (p *sum) mulBase(digits *[64]int8) {
 // half is 1/2, packed.
 var half = packed{1<<64 - 9, 1<<64 - 1, 1<<64 - 1, 1<<62 - 1}
 
-// find sets n to digit times the table's point, in constant time.
-func (n *niels) find(table *[8]packedNiels, digit int8) {
+// find sets n to digit times the table's point, in constant time. (A loop costs
+// more than what is in it: Go compiles a jump backwards to a table of jumps.)
+func (n *niels) find(row *signRow, digit int8) {
 	sign := int64(digit) >> 63
-	size := uint64((int64(digit) ^ sign) - sign)
-	none := (size - 1) >> 63
-	p0, p1, p2, p3 := half[0]&-none, half[1]&-none, half[2]&-none, half[3]&-none
-	m0, m1, m2, m3 := p0, p1, p2, p3
-	var t0, t1, t2, t3 uint64
-	for j := range table {
-		entry := &table[j]
-		equal := (size ^ uint64(j+1)) - 1
-		mask := uint64(int64(equal) >> 63) // all ones if size is j+1
-		p0 |= entry[0][0] & mask
-		p1 |= entry[0][1] & mask
-		p2 |= entry[0][2] & mask
-		p3 |= entry[0][3] & mask
-		m0 |= entry[1][0] & mask
-		m1 |= entry[1][1] & mask
-		m2 |= entry[1][2] & mask
-		m3 |= entry[1][3] & mask
-		t0 |= entry[2][0] & mask
-		t1 |= entry[2][1] & mask
-		t2 |= entry[2][2] & mask
-		t3 |= entry[2][3] & mask
-	}
-	// -n has the first two exchanged …
-	swap0, swap1, swap2, swap3 := (p0^m0)&uint64(sign), (p1^m1)&uint64(sign), (p2^m2)&uint64(sign), (p3^m3)&uint64(sign)
-	sum := packedNiels{
-		{p0 ^ swap0, p1 ^ swap1, p2 ^ swap2, p3 ^ swap3},
-		{m0 ^ swap0, m1 ^ swap1, m2 ^ swap2, m3 ^ swap3},
-		{t0, t1, t2, t3},
-	}
-	n.unpack(&sum)
-	for i := range n.td { // … and the third negated
-		n.td[i] = (n.td[i] ^ sign) - sign
-	}
+	size := (int64(digit) ^ sign) - sign
+	m1, m2, m3, m4 := mask(size^1), mask(size^2), mask(size^3), mask(size^4)
+	m5, m6, m7, m8 := mask(size^5), mask(size^6), mask(size^7), mask(size^8)
+	m0 := mask(size)
+	p0 := half[0]&m0 | choose(&row[0][0], m1, m2, m3, m4, m5, m6, m7, m8)
+	p1 := half[1]&m0 | choose(&row[0][1], m1, m2, m3, m4, m5, m6, m7, m8)
+	p2 := half[2]&m0 | choose(&row[0][2], m1, m2, m3, m4, m5, m6, m7, m8)
+	p3 := half[3]&m0 | choose(&row[0][3], m1, m2, m3, m4, m5, m6, m7, m8)
+	q0 := half[0]&m0 | choose(&row[1][0], m1, m2, m3, m4, m5, m6, m7, m8)
+	q1 := half[1]&m0 | choose(&row[1][1], m1, m2, m3, m4, m5, m6, m7, m8)
+	q2 := half[2]&m0 | choose(&row[1][2], m1, m2, m3, m4, m5, m6, m7, m8)
+	q3 := half[3]&m0 | choose(&row[1][3], m1, m2, m3, m4, m5, m6, m7, m8)
+	t0 := choose(&row[2][0], m1, m2, m3, m4, m5, m6, m7, m8)
+	t1 := choose(&row[2][1], m1, m2, m3, m4, m5, m6, m7, m8)
+	t2 := choose(&row[2][2], m1, m2, m3, m4, m5, m6, m7, m8)
+	t3 := choose(&row[2][3], m1, m2, m3, m4, m5, m6, m7, m8)
+	swap := uint64(sign) // -n has the first two exchanged …
+	s0 := (p0 ^ q0) & swap
+	s1 := (p1 ^ q1) & swap
+	s2 := (p2 ^ q2) & swap
+	s3 := (p3 ^ q3) & swap
+	n.plus.unpack(&packed{p0 ^ s0, p1 ^ s1, p2 ^ s2, p3 ^ s3})
+	n.minus.unpack(&packed{q0 ^ s0, q1 ^ s1, q2 ^ s2, q3 ^ s3})
+	n.td.unpack(&packed{t0, t1, t2, t3})
+	n.td.negateIf(sign) // … and the third negated
+}
+
+// mask is all ones for 0, and 0 for 1 to 2^63.
+func mask(x int64) uint64 { return uint64((x - 1) >> 63) }
+
+func choose(w *[8]uint64, m1, m2, m3, m4, m5, m6, m7, m8 uint64) uint64 {
+	return w[0]&m1 | w[1]&m2 | w[2]&m3 | w[3]&m4 | w[4]&m5 | w[5]&m6 | w[6]&m7 | w[7]&m8
 }
 
 // term is a digit of a scalar that is not 0.
