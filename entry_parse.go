@@ -21,24 +21,27 @@ const (
 // ParseEntry reads an entry's JSON and checks it against the schema. It checks
 // no signature. The error wraps the cause, and no half entry comes with it.
 func ParseEntry(payload []byte, schema Schema) (*Entry, error) {
-	v, err := jcs.Parse(payload)
-	if err != nil {
+	r := entryReader{s: jcs.NewScanner(string(payload)), e: &Entry{Classification: ClassSystem}}
+	kind := r.s.Kind()
+	if kind == jcs.Object {
+		r.s.Object(1, r.member)
+	} else {
+		r.s.Value()
+	}
+	if err := r.s.End(); err != nil {
 		return nil, err
 	}
-	if v.Kind() != jcs.Object {
-		return nil, &detailError{"the payload is " + v.Kind().String() + ", not an object", nil}
+	if kind != jcs.Object {
+		return nil, &detailError{"the payload is " + kind.String() + ", not an object", nil}
 	}
-	e := &Entry{Classification: ClassSystem}
-	var r entryReader
-	r.collect(v)
-	r.read(e)
+	r.required()
 	if r.err == nil && schema == SchemaStrict {
-		r.strict(e, payload)
+		r.strict(payload)
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	return e, nil
+	return r.e, nil
 }
 
 // schemaError names the member of an entry that breaks the schema.
@@ -51,49 +54,32 @@ func (e *schemaError) Error() string {
 	return e.member + " " + e.detail
 }
 
-// entryReader reads members and keeps the first error.
+// entryReader reads members as they come and keeps the first error. This is the
+// hottest parser of all: it makes no tree.
 type entryReader struct {
-	members [len(entryMembers)]*jcs.Value // nil where there is none
-	err     error
+	s    *jcs.Scanner
+	e    *Entry
+	seen uint32 // bits of the required members that were there
+	err  error
 }
 
-// entryMembers are the names that count, in canonical order.
-var entryMembers = [...]string{
-	"added_taints", "classification", "content_hash", "entry_id", "environment", "input_hash", "labels", "metadata",
-	"operation", "otel_context", "parent_ids", "policy_context", "removed_taints", "runtime", "schema_version",
-	"taints", "timestamp_ms", "trust_score",
-}
+// Bits of the members that an entry can't do without.
+const (
+	seenSchema = 1 << iota
+	seenID
+	seenOperation
+	seenTrust
+	seenParents
+	seenTaints
+	seenAdded
+	seenRemoved
+	seenLabels
+	seenPolicies
+)
 
-var noMember = new(jcs.Value)
-
-// collect finds the members. In canonical text each is where the last one
-// ended, so that the search is one step.
-func (r *entryReader) collect(v *jcs.Value) {
-	at := 0
-	items := v.Items()
-	for i := range items {
-		for n := range entryMembers {
-			if k := (at + n) % len(entryMembers); entryMembers[k] == items[i].Name {
-				r.members[k], at = &items[i].Value, k+1
-				break
-			}
-		}
-	}
-	for i := range r.members {
-		if r.members[i] == nil {
-			r.members[i] = noMember
-		}
-	}
-}
-
-// get returns a member of entryMembers; of kind Invalid when it is absent.
-func (r *entryReader) get(name string) *jcs.Value {
-	for i := range entryMembers {
-		if entryMembers[i] == name {
-			return r.members[i]
-		}
-	}
-	return noMember
+var requiredMembers = [...]string{
+	"schema_version", "entry_id", "operation", "trust_score", "parent_ids", "taints", "added_taints", "removed_taints",
+	"labels", "policy_context",
 }
 
 func (r *entryReader) fail(member, detail string) {
@@ -102,110 +88,146 @@ func (r *entryReader) fail(member, detail string) {
 	}
 }
 
-func (r *entryReader) read(e *Entry) {
-	r.required(e)
-	r.optional(e)
-	r.labels(e)
-	e.PolicyContext = r.policyContext()
-}
-
-func (r *entryReader) required(e *Entry) {
-	e.SchemaVersion = r.text("schema_version", true)
-	if e.SchemaVersion != SchemaVersion {
-		r.fail("schema_version", "is not "+SchemaVersion)
-	}
-	if e.EntryID = r.text("entry_id", true); !uuid7.Valid(e.EntryID) {
-		r.fail("entry_id", "is no UUID v7 in lower case")
-	}
-	if e.Operation = r.text("operation", true); e.Operation == "" {
-		r.fail("operation", "is empty")
-	}
-	score, ok := r.get("trust_score").Int()
-	if !ok || score < 0 || score > 100 {
-		r.fail("trust_score", "is no integer from 0 to 100")
-	}
-	e.TrustScore = int(score)
-	e.ParentIDs = r.strings(r.get("parent_ids"), "parent_ids", true)
-	e.Taints = r.taints("taints")
-	e.AddedTaints = r.taints("added_taints")
-	e.RemovedTaints = r.taints("removed_taints")
-}
-
-func (r *entryReader) optional(e *Entry) {
-	if v := r.get("classification"); v.Kind() != jcs.Invalid {
-		e.Classification = v.Str()
-		if e.Classification == "" || e.Classification != strings.ToLower(e.Classification) {
-			r.fail("classification", "is no word in lower case")
+func (r *entryReader) required() {
+	for i, name := range requiredMembers {
+		if r.seen&(1<<i) == 0 {
+			r.fail(name, "is missing")
 		}
 	}
-	e.ContentHash = r.hash("content_hash")
-	e.InputHash = r.hash("input_hash")
-	if v := r.get("timestamp_ms"); v.Kind() != jcs.Invalid {
-		ms, ok := v.Int()
-		if !ok || ms < 0 {
-			r.fail("timestamp_ms", "is no count of milliseconds")
+}
+
+func (r *entryReader) member(name string) {
+	e := r.e
+	switch name {
+	case "added_taints":
+		e.AddedTaints = r.taints(name, seenAdded)
+	case "classification":
+		r.classification()
+	case "content_hash":
+		e.ContentHash = r.hash(name)
+	case "entry_id":
+		r.seen |= seenID
+		if e.EntryID = r.text(name); !uuid7.Valid(e.EntryID) {
+			r.fail(name, "is no UUID v7 in lower case")
 		}
-		e.TimestampMS = ms
-	}
-	if v := r.object("runtime"); v.Kind() == jcs.Object {
-		e.Runtime = Runtime{Name: v.Get("name").Str(), Version: v.Get("version").Str()}
-	}
-	e.Environment = r.scalars("environment", false)
-	e.OTelContext = r.scalars("otel_context", false)
-	if v := r.get("metadata"); v.Kind() != jcs.Invalid && v.Kind() != jcs.Null {
-		e.Metadata = jcs.Append(nil, v)
+	case "environment":
+		e.Environment = r.scalars(name, false)
+	case "input_hash":
+		e.InputHash = r.hash(name)
+	case "labels":
+		r.labels()
+	case "metadata":
+		if v := r.s.Value(); v.Kind() != jcs.Null {
+			e.Metadata = appendValue(v)
+		}
+	case "operation":
+		r.seen |= seenOperation
+		if e.Operation = r.text(name); e.Operation == "" {
+			r.fail(name, "is empty")
+		}
+	case "otel_context":
+		e.OTelContext = r.scalars(name, false)
+	case "parent_ids":
+		r.seen |= seenParents
+		e.ParentIDs = r.strings(name)
+	default:
+		r.laterMember(name)
 	}
 }
 
-func (r *entryReader) labels(e *Entry) {
-	e.Labels = r.scalars("labels", true)
-	labels := r.get("labels")
-	if labels.Get(LabelPrincipal).Str() == "" {
-		r.fail("labels.principal", "is no text")
-	}
-	if v := labels.Get(LabelTraceID); v.Kind() != jcs.Invalid && !isHex(v.Str(), 32) {
-		r.fail("labels.trace_id", "is not 32 hex digits")
+// laterMember goes on with the second half of the alphabet.
+func (r *entryReader) laterMember(name string) {
+	e := r.e
+	switch name {
+	case "policy_context":
+		r.policyContext()
+	case "removed_taints":
+		e.RemovedTaints = r.taints(name, seenRemoved)
+	case "runtime":
+		r.runtime()
+	case "schema_version":
+		r.seen |= seenSchema
+		if e.SchemaVersion = r.text(name); e.SchemaVersion != SchemaVersion {
+			r.fail(name, "is not "+SchemaVersion)
+		}
+	case "taints":
+		e.Taints = r.taints(name, seenTaints)
+	case "timestamp_ms":
+		e.TimestampMS = r.integer(name, 1<<53, "is no count of milliseconds")
+	case "trust_score":
+		r.seen |= seenTrust
+		e.TrustScore = int(r.integer(name, 100, "is no integer from 0 to 100"))
+	default:
+		r.s.Value() // unknown members are ignored, but must be JSON
 	}
 }
 
-func (r *entryReader) text(name string, required bool) string {
-	v := r.get(name)
-	if v.Kind() != jcs.String && (required || v.Kind() != jcs.Invalid) {
-		r.fail(name, "is "+v.Kind().String()+", not a string")
+// want reports whether the next value is of a kind; another one is read and refused.
+func (r *entryReader) want(name string, kind jcs.Kind) bool {
+	have := r.s.Kind()
+	if have == kind {
+		return true
 	}
-	return v.Str()
+	r.s.Value()
+	r.fail(name, "is "+have.String()+", not "+kind.String())
+	return false
+}
+
+func (r *entryReader) text(name string) string {
+	if !r.want(name, jcs.String) {
+		return ""
+	}
+	return r.s.String()
+}
+
+func (r *entryReader) integer(name string, highest int64, detail string) int64 {
+	if !r.want(name, jcs.Number) {
+		return 0
+	}
+	f := r.s.Number()
+	i := int64(f)
+	if f < 0 || f > float64(highest) || f != float64(i) {
+		r.fail(name, detail)
+		return 0
+	}
+	return i
 }
 
 // hash reads a member that is a lower-case hex SHA-256 or "".
 func (r *entryReader) hash(name string) string {
-	s := r.text(name, false)
+	s := r.text(name)
 	if s != "" && !isLowerHex(s, 64) {
 		r.fail(name, "is no SHA-256 in lower-case hex")
 	}
 	return s
 }
 
-func (r *entryReader) object(name string) *jcs.Value {
-	v := r.get(name)
-	if v.Kind() != jcs.Object && v.Kind() != jcs.Invalid {
-		r.fail(name, "is "+v.Kind().String()+", not an object")
+func (r *entryReader) classification() {
+	c := r.text("classification")
+	if c == "" || c != strings.ToLower(c) {
+		r.fail("classification", "is no word in lower case")
 	}
-	return v
+	r.e.Classification = c
 }
 
-func (r *entryReader) strings(v *jcs.Value, name string, required bool) []string {
-	if v.Kind() == jcs.Invalid && !required {
+func (r *entryReader) strings(name string) (list []string) {
+	if !r.want(name, jcs.Array) {
 		return nil
 	}
-	list, ok := v.Strings()
-	if !ok {
+	r.s.Array(2, func() {
+		if r.s.Kind() == jcs.String {
+			list = append(list, r.s.String())
+			return
+		}
+		r.s.Value()
 		r.fail(name, "is no list of strings")
-	}
+	})
 	return list
 }
 
-func (r *entryReader) taints(name string) []string {
-	list := r.strings(r.get(name), name, true)
+func (r *entryReader) taints(name string, bit uint32) []string {
+	r.seen |= bit
+	list := r.strings(name)
 	for _, s := range list {
 		if s == "" {
 			r.fail(name, "has an empty label")
@@ -216,63 +238,105 @@ func (r *entryReader) taints(name string) []string {
 
 // scalars reads an object. Labels may hold any scalar (CONTRACT 1); what is in
 // environment and otel_context is the writer's, so deeper values pass there too.
-func (r *entryReader) scalars(name string, labels bool) map[string]string {
-	v := r.object(name)
-	if v.Kind() != jcs.Object {
-		if labels {
-			r.fail(name, "is missing")
-		}
+func (r *entryReader) scalars(name string, labels bool) (m map[string]string) {
+	if !r.want(name, jcs.Object) {
 		return nil
 	}
-	m := make(map[string]string, v.Len())
-	for i := range v.Items() {
-		item := &v.Items()[i]
-		switch k := item.Value.Kind(); {
-		case k == jcs.String:
-			m[item.Name] = item.Value.Str()
-		case labels && (k == jcs.Array || k == jcs.Object):
-			r.fail(name+"."+item.Name, "is no scalar")
-		default:
-			m[item.Name] = string(jcs.Append(nil, &item.Value))
+	r.s.Object(2, func(label string) {
+		if m == nil {
+			m = make(map[string]string)
 		}
-	}
+		switch kind := r.s.Kind(); {
+		case kind == jcs.String:
+			m[label] = r.s.String()
+			return
+		case labels && (kind == jcs.Array || kind == jcs.Object):
+			r.fail(name+"."+label, "is no scalar")
+		case labels && (label == LabelPrincipal || label == LabelTraceID):
+			r.fail(name+"."+label, "is no string")
+		}
+		m[label] = string(appendValue(r.s.Value()))
+	})
 	return m
 }
 
-func (r *entryReader) policyContext() PolicyContext {
-	v := r.get("policy_context")
-	if v.Kind() != jcs.Object {
-		r.fail("policy_context", "is "+v.Kind().String()+", not an object")
-		return PolicyContext{}
+func (r *entryReader) labels() {
+	r.seen |= seenLabels
+	r.e.Labels = r.scalars("labels", true)
+	if r.e.Labels[LabelPrincipal] == "" {
+		r.fail("labels.principal", "is missing or empty")
 	}
-	return PolicyContext{
-		Enterprise:  r.strings(v.Get("enterprise_policies"), "enterprise_policies", false),
-		Platform:    r.strings(v.Get("platform_policies"), "platform_policies", false),
-		Application: r.strings(v.Get("app_policies"), "app_policies", false),
-		Function:    r.strings(v.Get("function_policies"), "function_policies", false),
-		Deviations:  r.deviations(v.Get("deviations")),
+	if trace, ok := r.e.Labels[LabelTraceID]; ok && !isHex(trace, 32) {
+		r.fail("labels.trace_id", "is not 32 hex digits")
 	}
 }
 
-func (r *entryReader) deviations(v *jcs.Value) []AppliedDeviation {
-	if v.Kind() != jcs.Array {
-		r.fail("policy_context.deviations", "is "+v.Kind().String()+", not an array")
+func (r *entryReader) runtime() {
+	if !r.want("runtime", jcs.Object) {
+		return
+	}
+	r.s.Object(2, func(name string) {
+		to := new(string)
+		switch name {
+		case "name":
+			to = &r.e.Runtime.Name
+		case "version":
+			to = &r.e.Runtime.Version
+		}
+		if v := r.s.Value(); v.Kind() == jcs.String {
+			*to = v.Str()
+		}
+	})
+}
+
+func (r *entryReader) policyContext() {
+	r.seen |= seenPolicies
+	if !r.want("policy_context", jcs.Object) {
+		return
+	}
+	p := &r.e.PolicyContext
+	hasDeviations := false
+	r.s.Object(2, func(name string) {
+		switch name {
+		case "enterprise_policies":
+			p.Enterprise = r.strings(name)
+		case "platform_policies":
+			p.Platform = r.strings(name)
+		case "app_policies":
+			p.Application = r.strings(name)
+		case "function_policies":
+			p.Function = r.strings(name)
+		case "deviations":
+			hasDeviations = true
+			p.Deviations = r.deviations()
+		default:
+			r.s.Value()
+		}
+	})
+	if !hasDeviations {
+		r.fail("policy_context.deviations", "is missing")
+	}
+}
+
+func (r *entryReader) deviations() (list []AppliedDeviation) {
+	const member = "policy_context.deviations"
+	if !r.want(member, jcs.Array) {
 		return nil
 	}
-	list := make([]AppliedDeviation, 0, v.Len())
-	for i := range v.Items() {
-		d := &v.Items()[i].Value
-		list = append(list, AppliedDeviation{
-			Policy: d.Get("policy").Str(), Tier: Tier(d.Get("tier").Str()),
-			Reason: r.orNull(d.Get("reason")), Approver: r.orNull(d.Get("approver")),
-		})
-		if t := list[len(list)-1].Tier; t != TierEnterprise && t != TierPlatform && t != TierApplication {
-			r.fail("policy_context.deviations", "names no tier that can be deviated from")
+	r.s.Array(3, func() {
+		v := r.s.Value()
+		d := AppliedDeviation{
+			Policy: v.Get("policy").Str(), Tier: Tier(v.Get("tier").Str()),
+			Reason: r.orNull(v.Get("reason")), Approver: r.orNull(v.Get("approver")),
 		}
-		if list[len(list)-1].Policy == "" {
-			r.fail("policy_context.deviations", "names no policy")
+		switch {
+		case d.Tier != TierEnterprise && d.Tier != TierPlatform && d.Tier != TierApplication:
+			r.fail(member, "names no tier that can be deviated from")
+		case d.Policy == "":
+			r.fail(member, "names no policy")
 		}
-	}
+		list = append(list, d)
+	})
 	return list
 }
 
@@ -284,7 +348,8 @@ func (r *entryReader) orNull(v *jcs.Value) string {
 }
 
 // strict wants the very bytes that this library would have written.
-func (r *entryReader) strict(e *Entry, payload []byte) {
+func (r *entryReader) strict(payload []byte) {
+	e := r.e
 	switch e.Classification {
 	case ClassSystem, ClassData, ClassCritic, ClassSnapshot, ClassSanitizer:
 	default:
@@ -298,7 +363,7 @@ func (r *entryReader) strict(e *Entry, payload []byte) {
 	}
 }
 
-func isHex(s string, n int) bool { return isLowerHex(strings.ToLower(s), n) }
+func isHex(s string, n int) bool { return isLowerHex(s, n) || isLowerHex(strings.ToLower(s), n) }
 
 func isLowerHex(s string, n int) bool {
 	if len(s) != n {

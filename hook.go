@@ -74,7 +74,7 @@ func (h *Hook) Operation(hop Hop) (*Operation, error) {
 	if err := hop.Validate(h.workshop.Origins); err != nil {
 		return nil, err
 	}
-	if _, err := h.workshop.Policies.Plan(hop.Operation, hop.Policies, hop.ShadowPolicies, h.now()); err != nil {
+	if err := h.workshop.Ready(&hop, h.now()); err != nil {
 		return nil, err
 	}
 	return &Operation{hook: h, hop: hop}, nil

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"kest.example/kest/internal/jcs"
-	"kest.example/kest/internal/jws"
 	"kest.example/kest/internal/uuid7"
 )
 
@@ -25,6 +24,8 @@ type Hop struct {
 	RemovedTaints  []string
 	TrustOverride  *int // 0 to 100; nil is none
 	Classification string
+
+	plan *Plan // what it always evaluates, where no deviation can change that
 }
 
 // Resource is what an operation acts upon.
@@ -139,7 +140,7 @@ func (w *Workshop) Prepare(l *Lineage, h *Hop, c Call, identity *Identity) (*Pen
 	if c.Operation != "" {
 		operation = c.Operation
 	}
-	plan, err := w.Policies.Plan(operation, h.Policies, h.ShadowPolicies, c.Now)
+	plan, err := w.plan(h, operation, c.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +173,23 @@ func (w *Workshop) Prepare(l *Lineage, h *Hop, c Call, identity *Identity) (*Pen
 	}
 	p := &Pending{Plan: plan, Entry: e, lineage: l, identity: identity, now: c.Now}
 	return p, p.context(source, c)
+}
+
+// Ready prepares a valid hop for many calls: it settles now what no call can
+// change. The error is Plan's.
+func (w *Workshop) Ready(h *Hop, now time.Time) error {
+	plan, err := w.Policies.Plan(h.Operation, h.Policies, h.ShadowPolicies, now)
+	if err == nil && w.Policies.fixed() {
+		h.plan = plan
+	}
+	return err
+}
+
+func (w *Workshop) plan(h *Hop, operation string, now time.Time) (*Plan, error) {
+	if h.plan != nil {
+		return h.plan, nil
+	}
+	return w.Policies.Plan(operation, h.Policies, h.ShadowPolicies, now)
 }
 
 // trust sets the entry's score (CONTRACT 4) and returns its source type.
@@ -265,7 +283,7 @@ func (w *Workshop) Finish(ctx context.Context, p *Pending, engine Engine) (*Sign
 	if err != nil {
 		return nil, err
 	}
-	evidence, err := p.identity.sign(ctx, jws.TypeEntry, p.Entry.Canonical(), p.now)
+	evidence, err := p.identity.SignEntry(ctx, p.Entry, p.now)
 	if err != nil {
 		return nil, err
 	}

@@ -107,6 +107,12 @@ func NewIdentity(workload string, jwk []byte, signer Signer) (*Identity, error) 
 	return &Identity{WorkloadID: workload, Key: key, Signer: signer}, nil
 }
 
+// SignEntry canonicalises an entry and signs it: the evidence of one hop. It
+// asks no policy; a Hook does.
+func (id *Identity) SignEntry(ctx context.Context, e *Entry, now time.Time) (string, error) {
+	return id.sign(ctx, jws.TypeEntry, e.Canonical(), now)
+}
+
 // sign writes the JWS of a payload (RFC 7515, F-ID-03). It never returns an
 // unsigned or half a signature (NF-SEC-02, NF-SEC-04).
 func (id *Identity) sign(ctx context.Context, typ string, payload []byte, now time.Time) (string, error) {

@@ -115,6 +115,9 @@ func ValidPolicyName(name string) bool {
 	return !start
 }
 
+// fixed reports whether plans don't depend on operation and time.
+func (c *PolicyConfig) fixed() bool { return len(c.Deviations) == 0 }
+
 // Plan returns what a hook of the operation evaluates at a time: deviations
 // applied, then each name once, in the highest tier that still has it. It is
 // an error that wraps ErrConfiguration when no tier has any (spec 11.6).

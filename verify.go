@@ -148,6 +148,9 @@ func FromPeer(id string) VerifyOption { return func(r *verification) { r.peer = 
 // *VerificationError, or wraps ErrUnavailable where keys could not be had. The
 // empty passport gives an empty lineage.
 func (v *Verifier) Verify(ctx context.Context, p Passport, options ...VerifyOption) (*Lineage, error) {
+	if p.Len() == 0 {
+		return EmptyLineage(), nil
+	}
 	run := verification{v: v, ctx: ctx, now: v.now()}
 	for _, o := range options {
 		o(&run)

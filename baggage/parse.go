@@ -66,7 +66,10 @@ func Parse(headers []string, options ReadOptions) (*Incoming, error) {
 			return nil, err
 		}
 	}
-	return in, in.settle()
+	if err := in.settle(); err != nil {
+		return nil, err
+	}
+	return in, nil
 }
 
 func (in *Incoming) take(m member) error {

@@ -268,17 +268,21 @@ func (x *Exchange) verdict(decisionID string) string {
 	if x.signed != nil {
 		l = x.signed.Lineage
 	}
-	members := []jcs.Member{
-		{Name: "allowed", Value: jcs.BoolValue(true)},
-		{Name: "entries", Value: jcs.IntValue(int64(l.Len()))},
-		{Name: "taints", Value: jcs.StringsValue(l.Taints())},
-		{Name: "trace_id", Value: jcs.StringValue(x.traceID)},
-		{Name: "trust_score", Value: jcs.IntValue(int64(l.Trust()))},
-	}
+	b := append(make([]byte, 0, 256), `{"allowed":true`...)
 	if decisionID != "" {
-		members = append(members, jcs.Member{Name: "decision_id", Value: jcs.StringValue(decisionID)})
+		b = jcs.AppendString(append(b, `,"decision_id":`...), decisionID)
 	}
-	return string(jcs.AppendObject(nil, members...))
+	b = strconv.AppendInt(append(b, `,"entries":`...), int64(l.Len()), 10)
+	b = append(b, `,"taints":[`...)
+	for i, t := range l.Taints() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = jcs.AppendString(b, t)
+	}
+	b = jcs.AppendString(append(b, `],"trace_id":`...), x.traceID)
+	b = strconv.AppendInt(append(b, `,"trust_score":`...), int64(l.Trust()), 10)
+	return string(append(b, '}'))
 }
 
 // failed finds the status of an error (CONTRACT 7).

@@ -157,6 +157,11 @@ func (f *Filter) makeEngine() error {
 		Policies: c.Policies, Random: f.env.Random, Digest: c.Digest(digests),
 		Classes: c.classificationClasses, Shadow: f.logShadow,
 	}
+	for _, r := range c.all() {
+		if err := f.workshop.Ready(&r.Hop, f.env.Now()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -266,6 +271,9 @@ func (f *Filter) attributes(a kest.Actor) *jcs.Value {
 
 // traceID returns the trace id of a valid W3C traceparent, or "".
 func traceID(traceparent string) string {
+	if traceparent == "" {
+		return ""
+	}
 	parts := strings.Split(traceparent, "-")
 	if len(parts) < 4 || len(parts[0]) != 2 || parts[0] == "ff" || parts[0] == "00" && len(parts) != 4 ||
 		len(parts[1]) != 32 || len(parts[2]) != 16 || len(parts[3]) != 2 {

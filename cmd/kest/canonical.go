@@ -36,6 +36,8 @@ func (f *canonicalCmd) Run(c console) error {
 
 type versionCmd struct{}
 
+func (versionCmd) Help() string { return "Example:\n  kest version" }
+
 // Run prints the version.
 func (versionCmd) Run(c console) error {
 	_, err := fmt.Fprintln(c.out, "kest", kest.Version, "schema", kest.SchemaVersion)

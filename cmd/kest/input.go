@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"kest.example/kest"
 )
 
 // maxInput bounds what a command reads into memory, 64 MiB.
@@ -36,12 +39,19 @@ func (c console) readDocument(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) > 0 && (t[0] == '{' || t[0] == '[') {
+	_, notJSON := kest.Canonicalize(b)
+	if notJSON == nil {
 		return b, nil
 	}
 	j, err := yaml.YAMLToJSON(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: neither JSON nor YAML: %s", path, yaml.FormatError(err, false, false))
+	if err == nil {
+		return j, nil
 	}
-	return j, nil
+	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) > 0 && (t[0] == '{' || t[0] == '[') {
+		return nil, fmt.Errorf("%s: neither JSON nor YAML: %w", path, notJSON)
+	}
+	return nil, fmt.Errorf("%s: neither JSON nor YAML: %s", path, oneLine(yaml.FormatError(err, false, false)))
 }
+
+// oneLine joins lines, as errors go to the terminal in one.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

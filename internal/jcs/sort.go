@@ -28,14 +28,33 @@ func heapSort(n int, less func(i, j int) bool, swap func(i, j int)) {
 	}
 }
 
+// short is up to where insertion beats a heap.
+const short = 12
+
 // SortNames sorts by UTF-16 code units, as member names are sorted.
 func SortNames(list []string) {
+	if len(list) <= short {
+		for i := 1; i < len(list); i++ {
+			for j := i; j > 0 && CompareNames(list[j], list[j-1]) < 0; j-- {
+				list[j], list[j-1] = list[j-1], list[j]
+			}
+		}
+		return
+	}
 	heapSort(len(list), func(i, j int) bool { return CompareNames(list[i], list[j]) < 0 },
 		func(i, j int) { list[i], list[j] = list[j], list[i] })
 }
 
 // SortStrings sorts by code point.
 func SortStrings(list []string) {
+	if len(list) <= short {
+		for i := 1; i < len(list); i++ {
+			for j := i; j > 0 && list[j] < list[j-1]; j-- {
+				list[j], list[j-1] = list[j-1], list[j]
+			}
+		}
+		return
+	}
 	heapSort(len(list), func(i, j int) bool { return list[i] < list[j] },
 		func(i, j int) { list[i], list[j] = list[j], list[i] })
 }

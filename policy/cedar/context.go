@@ -94,9 +94,11 @@ func buildContext(c *kest.Context, uses *usage) (types.Record, error) {
 	b.nested("object", func(n *builder) { fillObject(n, "", c) })
 	b.nested("environment", func(n *builder) { fillEnvironment(n, "", e) })
 	b.nested("lineage", func(n *builder) { fillLineage(n, c) })
-	fillSubject(b, "subject.", s)
-	fillObject(b, "object.", c)
-	fillEnvironment(b, "environment.", e)
+	if uses.flat() {
+		fillSubject(b, "subject.", s)
+		fillObject(b, "object.", c)
+		fillEnvironment(b, "environment.", e)
+	}
 	b.text("identity", s.Workload)
 	b.integer("trust_score", int64(s.TrustScore))
 	b.text("user", s.Actor.User)

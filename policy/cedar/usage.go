@@ -5,7 +5,13 @@ import "strings"
 // usage is the tree of context attributes that a policy's text can touch; nil
 // means all. Building only those keeps a decision cheap: a policy that reads
 // one score needs no record of sixty.
-type usage struct{ members map[string]*usage }
+type usage struct {
+	members map[string]*usage
+	dotted  bool // one of the members is a flat name such as "subject.user"
+}
+
+// flat reports whether the flat names are used.
+func (u *usage) flat() bool { return u == nil || u.dotted }
 
 // wants returns what is used below a member, and whether it is used at all.
 func (u *usage) wants(name string) (below *usage, used bool) {
@@ -35,6 +41,7 @@ func usageOf(text string) *usage {
 }
 
 func (u *usage) mark(path []string) {
+	u.dotted = u.dotted || strings.Contains(path[0], ".")
 	below, seen := u.members[path[0]]
 	switch {
 	case len(path) == 1:

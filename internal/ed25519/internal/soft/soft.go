@@ -1,5 +1,6 @@
-// Package soft is Ed25519 in plain Go, for a machine that multiplies 64 bits by
-// 64 to 64 and no wider: WebAssembly.
+// Package soft has the points of edwards25519, and SHA-512, for a machine that
+// multiplies 64 by 64 bits to 64 and no wider: WebAssembly. Package ed25519
+// has the rule.
 package soft
 
 import (
@@ -45,10 +46,11 @@ func (k *PublicKey) equation(q *sum, message, signature []byte) bool {
 	if len(signature) != 64 || !scalar.ScMinimalVartime(signature[32:]) {
 		return false
 	}
-	var hram scalar.Scalar
-	hash(&hram, signature[:32], k.encoded[:], message)
+	digest := SHA512(signature[:32], k.encoded[:], message)
+	var scalarK scalar.Scalar
 	var h [32]byte
-	_ = hram.ToBytes(h[:])
+	_, _ = scalarK.SetBytesModOrderWide(digest[:]) // refuses other sizes, no values
+	_ = scalarK.ToBytes(h[:])
 	var small [1]keyTable
 	tables := small[:]
 	if all := k.expanded(); all != nil {
@@ -139,47 +141,8 @@ func (b *Batch) Verify() bool {
 	return true
 }
 
-// PrivateKey signs.
-type PrivateKey struct {
-	public [32]byte
-	secret scalar.Scalar
-	prefix [32]byte
-}
-
-// NewPrivateKey expands a seed (RFC 8032 section 5.1.5).
-func NewPrivateKey(seed *[32]byte) *PrivateKey {
-	var state sha512State
-	var digest [64]byte
-	state.reset()
-	state.write(seed[:])
-	state.sum(&digest)
-	digest[0] &= 248
-	digest[31] &= 127
-	digest[31] |= 64
-	k := &PrivateKey{prefix: [32]byte(digest[32:])}
-	_, _ = k.secret.SetBits(digest[:32])
-	encodeBase(&k.public, &k.secret)
-	return k
-}
-
-// Public returns the public key.
-func (k *PrivateKey) Public() [32]byte { return k.public }
-
-// Sign signs (RFC 8032 section 5.1.6).
-func (k *PrivateKey) Sign(message []byte) *[64]byte {
-	signature := new([64]byte)
-	var r, s scalar.Scalar
-	hash(&r, k.prefix[:], nil, message)
-	encodeBase((*[32]byte)(signature[:32]), &r)
-	hash(&s, signature[:32], k.public[:], message)
-	s.Mul(&s, &k.secret)
-	s.Add(&s, &r)
-	_ = s.ToBytes(signature[32:])
-	return signature
-}
-
-// encodeBase writes s times the base point, in constant time.
-func encodeBase(out *[32]byte, s *scalar.Scalar) {
+// MulBase encodes s times the base point. Its time does not depend on s.
+func MulBase(out *[32]byte, s *scalar.Scalar) {
 	digits := s.ToRadix16()
 	var p sum
 	p.mulBase(&digits)
@@ -188,14 +151,13 @@ func encodeBase(out *[32]byte, s *scalar.Scalar) {
 	p.encode(out, &inverse)
 }
 
-// hash sets s to the SHA-512 of a, b and c, modulo L.
-func hash(s *scalar.Scalar, a, b, c []byte) {
-	var state sha512State
-	var digest [64]byte
-	state.reset()
-	state.write(a)
-	state.write(b)
-	state.write(c)
-	state.sum(&digest)
-	_, _ = s.SetBytesModOrderWide(digest[:])
+// SHA512 returns the hash of a, b and c one after the other.
+func SHA512(a, b, c []byte) (digest [64]byte) {
+	var s sha512State
+	s.reset()
+	s.write(a)
+	s.write(b)
+	s.write(c)
+	s.sum(&digest)
+	return digest
 }

@@ -151,12 +151,12 @@ func (p *sum) mulBase(digits *[64]int8) {
 	var entry niels
 	p.identity()
 	for i := 1; i < len(digits); i += 2 {
-		entry.find(&tables[i/2], digits[i])
+		entry.find(tables, i/2, digits[i])
 		p.addNiels(&entry, &p.z, false, true)
 	}
 	p.doubleN(4)
 	for i := 0; i < len(digits); i += 2 {
-		entry.find(&tables[i/2], digits[i])
+		entry.find(tables, i/2, digits[i])
 		p.addNiels(&entry, &p.z, false, true)
 	}
 }
@@ -166,7 +166,8 @@ var half = packed{1<<64 - 9, 1<<64 - 1, 1<<64 - 1, 1<<62 - 1}
 
 // find sets n to digit times the table's point, in constant time. (A loop costs
 // more than what is in it: Go compiles a jump backwards to a table of jumps.)
-func (n *niels) find(row *signRow, digit int8) {
+func (n *niels) find(table *signTable, i int, digit int8) {
+	row := &table[i]
 	sign := int64(digit) >> 63
 	size := (int64(digit) ^ sign) - sign
 	m1, m2, m3, m4 := mask(size^1), mask(size^2), mask(size^3), mask(size^4)
