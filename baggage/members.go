@@ -32,9 +32,20 @@ type member struct {
 	bare            bool // a key without "="
 }
 
+// maxRead is how many members are read: more than twice as many as may be sent.
+const maxRead = 512
+
 // isKest reports whether the member is Kest's, in whatever case somebody may read it.
 func (m member) isKest() bool {
 	return len(m.key) >= len(prefix) && strings.EqualFold(m.key[:len(prefix)], prefix)
+}
+
+// count is how many members headers have at most.
+func count(headers []string) (n int) {
+	for _, h := range headers {
+		n += 1 + strings.Count(h, ",")
+	}
+	return n
 }
 
 // split reads all baggage headers as one list.

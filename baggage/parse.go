@@ -14,6 +14,7 @@ import (
 // ReadOptions say what is accepted.
 type ReadOptions struct {
 	MaxBytes int  // of a passport's wire form, decompressed as well; 0 is 1 MiB
+	Entries  int  // of a passport; 0 is 256
 	Python   bool // accept several carriers and an unencoded kest.passport=[…]
 	Strip    bool // drop kest.* as an edge does: nothing of it is read
 }
@@ -39,6 +40,9 @@ func Parse(headers []string, options ReadOptions) (*Incoming, error) {
 	if options.MaxBytes == 0 {
 		options.MaxBytes = kest.DefaultLimits().Bytes
 	}
+	if options.Entries == 0 {
+		options.Entries = kest.DefaultLimits().Entries
+	}
 	in := &Incoming{options: options}
 	if options.Python {
 		var err error
@@ -47,6 +51,9 @@ func Parse(headers []string, options ReadOptions) (*Incoming, error) {
 		}
 	}
 	seen := make(map[string]bool)
+	if count(headers) > maxRead {
+		return nil, malformed("too many members")
+	}
 	for _, m := range split(headers) {
 		if !m.isKest() {
 			in.others = append(in.others, m.raw)
@@ -121,6 +128,10 @@ func (in *Incoming) take(m member) error {
 func (in *Incoming) carrier(text string) error {
 	if len(text) > in.options.MaxBytes {
 		return refused("the passport is over the limit of bytes")
+	}
+	// No compact JWS has a quote, so that this counts entries before any is read.
+	if strings.Count(text, `"`) > 2*in.options.Entries {
+		return refused("the passport is over the limit of entries")
 	}
 	p, err := kest.ParsePassport(text)
 	if err != nil {
@@ -229,6 +240,13 @@ func (in *Incoming) takeUnencoded(headers []string) ([]string, error) {
 // lastMember returns what stands behind the last comma.
 func lastMember(s string) string { return s[strings.LastIndexByte(s, ',')+1:] }
 
+// A passport is mostly signatures and hashes and shrinks to a half or a third.
+// What would grow more than this is made to cost work, and refused on the way.
+const (
+	maxInflation  = 24
+	leastInflated = 64 << 10
+)
+
 // decompress undoes kest.passport_z. Padding is accepted; what decompresses to
 // more than limit bytes is refused before it is held.
 func decompress(value string, limit int) (string, error) {
@@ -236,7 +254,7 @@ func decompress(value string, limit int) (string, error) {
 	if err != nil || strings.ContainsAny(value, "\r\n") {
 		return "", malformed(PassportZ + " is no base64url")
 	}
-	text, err := inflate.Zlib(stream, limit)
+	text, err := inflate.Zlib(stream, min(limit, max(leastInflated, maxInflation*len(stream))))
 	if err != nil {
 		return "", &Error{Kind: KindMalformed, Detail: PassportZ, Err: err}
 	}

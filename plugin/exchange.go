@@ -70,7 +70,7 @@ func (x *Exchange) begin(r *Request) Step {
 	}
 	c := x.f.config
 	x.incoming, err = baggage.Parse(x.baggage, baggage.ReadOptions{
-		MaxBytes: c.Lineage.Limits.Bytes, Python: c.Propagation.Python, Strip: c.Edge.StripIncoming,
+		MaxBytes: c.Lineage.Limits.Bytes, Entries: c.Lineage.Limits.Entries, Python: c.Propagation.Python, Strip: c.Edge.StripIncoming,
 	})
 	if err != nil {
 		return x.failed(err)

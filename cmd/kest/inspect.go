@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"kest.example/kest"
-	"kest.example/kest/internal/draw"
 )
 
 type inspectCmd struct {
@@ -52,6 +51,6 @@ func (i *inspectCmd) Run(c console) error {
 		writeJSON(c, list)
 		return nil
 	}
-	fmt.Fprint(c.out, draw.Tree(entries, hashes))
+	fmt.Fprint(c.out, drawTree(entries, hashes))
 	return nil
 }

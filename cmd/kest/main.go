@@ -72,6 +72,6 @@ func report(c console, err error) int {
 	case errors.Is(err, errNo):
 		return exitNo
 	}
-	fmt.Fprintln(c.err, "kest:", err)
+	fmt.Fprintln(c.err, "kest:", visible(err.Error()))
 	return exitMisuse
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"kest.example/kest"
-	"kest.example/kest/internal/draw"
 	"kest.example/kest/plugin"
 )
 
@@ -80,7 +80,7 @@ func (v *verifyCmd) Run(c console) error {
 	}
 	v.print(c, r)
 	if !v.JSON {
-		fmt.Fprint(c.out, draw.Lineage(lineage))
+		fmt.Fprint(c.out, drawLineage(lineage))
 	}
 	return nil
 }
@@ -98,6 +98,7 @@ func (v *verifyCmd) verifier(c console) (*kest.Verifier, error) {
 	var authority kest.Authority
 	if v.Authority == "" {
 		fmt.Fprintln(c.err, "kest: no --authority: what entries claim of origins, taints and overrides is taken as it is")
+		slog.SetDefault(slog.New(slog.DiscardHandler)) // on which the library would say it again
 		options = append(options, kest.InsecureTrustAllClaims())
 	} else {
 		text, err := c.readDocument(v.Authority)
@@ -130,14 +131,14 @@ func (v *verifyCmd) print(c console, r result) {
 	case r.Verified:
 		taints := "none"
 		if len(r.Taints) > 0 {
-			taints = strings.Join(r.Taints, ", ")
+			taints = visible(strings.Join(r.Taints, ", "))
 		}
 		fmt.Fprintf(c.out, "verified: %d entries, trust %d, taints %s\n", r.Entries, r.TrustScore, taints)
 		for _, f := range r.Faults {
-			fmt.Fprintln(c.out, "reported:", f.Message)
+			fmt.Fprintln(c.out, "reported:", visible(f.Message))
 		}
 	default:
-		fmt.Fprintf(c.out, "NOT verified: %s\n", r.Error.Message)
+		fmt.Fprintf(c.out, "NOT verified: %s\n", visible(r.Error.Message))
 	}
 }
 

@@ -148,9 +148,7 @@ func TestTorsion(t *testing.T) {
 				if got := verdict(t, key, message, signature); got != c.want {
 					t.Errorf("%s, torsion %d and %d: %v, want %v", c.name, i, j, got, c.want)
 				}
-				if refVerify(key, message, signature) != c.want {
-					t.Errorf("%s, torsion %d and %d: the reference is wrong", c.name, i, j)
-				}
+				checkReference(t, key, message, signature, c.want)
 				signature[32] ^= 1
 				if verdict(t, key, message, signature) {
 					t.Errorf("%s, torsion %d and %d: another S is accepted", c.name, i, j)
@@ -178,9 +176,7 @@ func TestNonCanonical(t *testing.T) {
 			t.Errorf("key %x is accepted", encoded)
 		}
 		signature := signForR(a, new(big.Int), key, encoded, nil)
-		if verdict(t, key, nil, signature) || refVerify(key, nil, signature) {
-			t.Errorf("R %x is accepted", encoded)
-		}
+		check(t, key, nil, signature, false)
 	}
 }
 

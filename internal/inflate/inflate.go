@@ -34,11 +34,18 @@ func Zlib(stream []byte, limit int) ([]byte, error) {
 }
 
 func adler32(b []byte) uint32 {
-	const modulus = 65521
+	const (
+		modulus = 65521
+		block   = 5552 // the most bytes whose sums fit in 32 bits
+	)
 	low, high := uint32(1), uint32(0)
-	for _, c := range b {
-		low = (low + uint32(c)) % modulus
-		high = (high + low) % modulus
+	for len(b) > 0 {
+		n := min(block, len(b))
+		for _, c := range b[:n] {
+			low += uint32(c)
+			high += low
+		}
+		low, high, b = low%modulus, high%modulus, b[n:]
 	}
 	return high<<16 | low
 }
@@ -210,9 +217,20 @@ func (d *decoder) copy(s int, distances *code) {
 	distance := distanceBase[s] + d.take(distanceBits[s])
 	if distance > len(d.out) {
 		d.fail(ErrFormat)
+		return
 	}
-	for ; length > 0 && d.err == nil; length-- {
-		d.put(d.out[len(d.out)-distance])
+	if length > d.limit-len(d.out) {
+		d.fail(ErrBound)
+		return
+	}
+	// What is copied may reach into what the copy itself writes: then it is
+	// written in pieces of the distance.
+	for length > 0 {
+		start := len(d.out) - distance
+		n := min(length, distance)
+		d.out = append(d.out, d.out[start:start+n]...)
+		length -= n
+		distance += n
 	}
 }
 

@@ -253,6 +253,28 @@ func TestDecodeIsStrict(t *testing.T) {
 	}
 }
 
+// Decode takes what the standard library's strict decoder takes, but line ends.
+func TestDecodeAgainstTheStandardLibrary(t *testing.T) {
+	check := func(s string) {
+		want, err := base64.RawURLEncoding.Strict().DecodeString(s)
+		good := err == nil && !strings.ContainsAny(s, "\r\n")
+		if got, err := jws.Decode(s); (err == nil) != good || good && !bytes.Equal(got, want) {
+			t.Fatalf("%q: %x, %v; want %x, %v", s, got, err, want, good)
+		}
+	}
+	for a := range 256 {
+		for b := range 256 {
+			s := string([]byte{byte(a), byte(b)})
+			check(s)
+			check("Q" + s)
+			check(s + "Q")
+			check("QU" + s)
+			check(s + "QU")
+			check("QUFB" + s)
+		}
+	}
+}
+
 // What parses encodes to the same string again: one signature has one text.
 func FuzzCompact(f *testing.F) {
 	paths, err := filepath.Glob("../../test/vectors/verify/*.json")

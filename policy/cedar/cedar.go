@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,6 +105,7 @@ func (e diagnosticError) Error() string {
 	for i, d := range e {
 		texts[i] = string(d.PolicyID) + ": " + d.Message
 	}
+	slices.Sort(texts) // cedar-go goes over a map
 	return "cedar: " + strings.Join(texts, "; ")
 }
 
@@ -146,8 +148,13 @@ func reason(allowed bool, reasons []types.DiagnosticReason) string {
 	if allowed {
 		text = "permitted by"
 	}
-	for _, r := range reasons {
-		text += " line " + strconv.Itoa(r.Position.Line)
+	lines := make([]int, len(reasons))
+	for i, r := range reasons {
+		lines[i] = r.Position.Line
+	}
+	slices.Sort(lines) // cedar-go goes over a map
+	for _, line := range lines {
+		text += " line " + strconv.Itoa(line)
 	}
 	return text
 }

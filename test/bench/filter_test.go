@@ -63,7 +63,7 @@ func passports(tb testing.TB, count, n int) (list [][]plugin.Header, keys string
 	var filters []*plugin.Filter
 	var jwks []string
 	for i := range n {
-		name := string(rune('a' + i))
+		name := "abcdefghijklmnopqrstuvwxyABCDEFGHIJ"[i : i+1]
 		jwk := keyOf(tb, name)
 		jwks = append(jwks, fmt.Sprintf(`{"principal": "spiffe://example.org/%s", "jwk": %s}`, name, jwk))
 		filters = append(filters, newFilter(tb, configuration(name, i == 0, strings.Join(jwks, ","))))
@@ -118,18 +118,8 @@ func nativeFilter(b *testing.B, config string, list [][]plugin.Header) {
 }
 
 func wasmFilter(b *testing.B, config string, list [][]plugin.Header, functions map[string]host.Function) {
-	code, err := wasm.Policy()
-	if err != nil {
-		b.Fatal(err)
-	}
-	f, err := host.New(context.Background(), code, []byte(config), host.WithPool(1), host.WithFunctions(functions),
-		host.WithCompileCache(cacheDir(b)), host.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = f.Close(context.Background()) }()
 	passed := 0
-	handler := f.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed++ }))
+	handler := wasmHandlerWith(b, config, functions, func() { passed++ })
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
@@ -142,4 +132,24 @@ func wasmFilter(b *testing.B, config string, list [][]plugin.Header, functions m
 			b.Fatal("refused")
 		}
 	}
+}
+
+// wasmHandler is policy.wasm on wazero, alone.
+func wasmHandler(b *testing.B, config string) http.Handler {
+	return wasmHandlerWith(b, config, nil, func() {})
+}
+
+func wasmHandlerWith(b *testing.B, config string, functions map[string]host.Function, passed func()) http.Handler {
+	b.Helper()
+	code, err := wasm.Policy()
+	if err != nil {
+		b.Fatal(err)
+	}
+	f, err := host.New(context.Background(), code, []byte(config), host.WithPool(1), host.WithFunctions(functions),
+		host.WithCompileCache(cacheDir(b)), host.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = f.Close(context.Background()) })
+	return f.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed() }))
 }

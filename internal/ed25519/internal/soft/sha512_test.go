@@ -24,19 +24,3 @@ func TestSHA512(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkSHA512(b *testing.B) {
-	var digest [64]byte
-	for b.Loop() {
-		var s sha512State
-		s.reset()
-		s.write(msg)
-		s.sum(&digest)
-	}
-}
-
-func BenchmarkStdSHA512(b *testing.B) {
-	for b.Loop() {
-		sha512.Sum512(msg)
-	}
-}

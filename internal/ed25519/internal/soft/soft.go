@@ -20,7 +20,6 @@ var (
 type PublicKey struct {
 	encoded  [32]byte
 	negative point // -A
-	used     atomic.Bool
 	tables   atomic.Pointer[[blocks]keyTable]
 }
 
@@ -51,28 +50,18 @@ func (k *PublicKey) equation(q *sum, message, signature []byte) bool {
 	var h [32]byte
 	_, _ = scalarK.SetBytesModOrderWide(digest[:]) // refuses other sizes, no values
 	_ = scalarK.ToBytes(h[:])
-	var small [1]keyTable
-	tables := small[:]
-	if all := k.expanded(); all != nil {
-		tables = all[:]
-	} else {
-		small[0].set(&k.negative)
-	}
-	q.mulAdd(&h, tables, (*[32]byte)(signature[32:]))
+	q.mulAdd(&h, k.expanded(), (*[32]byte)(signature[32:]))
 	return true
 }
 
-// expanded returns the tables from the second use on. They cost as much as two
-// verifications, and make each one twice as fast.
+// expanded returns the tables. They cost as much as a verification and a half,
+// so they wait for the first one.
 func (k *PublicKey) expanded() *[blocks]keyTable {
-	if tables := k.tables.Load(); tables != nil {
-		return tables
+	tables := k.tables.Load()
+	if tables == nil {
+		tables = keyTables(&k.negative)
+		k.tables.Store(tables) // the same as what another goroutine may have stored
 	}
-	if !k.used.Swap(true) {
-		return nil
-	}
-	tables := keyTables(&k.negative)
-	k.tables.Store(tables)
 	return tables
 }
 

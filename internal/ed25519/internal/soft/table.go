@@ -12,7 +12,7 @@ const (
 	blocks    = 8
 	blockBits = 256 / blocks
 
-	keyWidth  = 5 // of the digits for a key …
+	keyWidth  = 4 // of the digits for a key …
 	baseWidth = 7 // … and for the base point
 	keyOdd    = 1 << (keyWidth - 2)
 	baseOdd   = 1 << (baseWidth - 2)
@@ -205,7 +205,7 @@ func choose(w *[8]uint64, m1, m2, m3, m4, m5, m6, m7, m8 uint64) uint64 {
 
 // term is a digit of a scalar that is not 0.
 type term struct {
-	next     uint8 // 1 + index, or 0
+	next     uint8 // of the same exponent: 1 + index, or 0
 	block    uint8
 	entry    uint8
 	isBase   bool
@@ -214,14 +214,14 @@ type term struct {
 
 // plan is a sum of terms times powers of 2.
 type plan struct {
-	at    [256]uint8 // the exponent's first term: 1 + index, or 0
-	terms [160]term
+	first [blockBits]uint8 // of an exponent: 1 + index, or 0
+	terms [128]term
 	n     uint8
 }
 
-// add adds the digits of a scalar: the width-w non-adjacent form, of odd
-// digits less than 2^(w-1) with w-1 zeros between. It is cut into blocks.
-func (s *plan) add(scalar *[32]byte, width, span int, isBase bool) {
+// add adds a scalar as its non-adjacent form of a width: odd digits d with
+// |d| < 2^(width-1), and width-1 zeros or more after each.
+func (p *plan) add(scalar *[32]byte, width int, isBase bool) {
 	var words [6]uint64
 	for i := range 4 {
 		words[i] = binary.LittleEndian.Uint64(scalar[8*i:])
@@ -235,50 +235,44 @@ func (s *plan) add(scalar *[32]byte, width, span int, isBase bool) {
 		}
 		digit := int(window&(1<<width-1) + carry)
 		carry = uint64(digit >> (width - 1))
-		digit -= int(carry << width)
-		s.put(i, digit, span, isBase)
+		p.put(i, digit-int(carry<<width), isBase)
 		i += width
 	}
 }
 
-func (s *plan) put(i, digit, span int, isBase bool) {
-	t := &s.terms[s.n]
-	s.n++
-	*t = term{next: s.at[i%span], block: uint8(i / span), isBase: isBase}
-	if t.negative = digit < 0; t.negative {
+func (p *plan) put(i, digit int, isBase bool) {
+	exponent := i % blockBits
+	t := &p.terms[p.n]
+	p.n++
+	*t = term{next: p.first[exponent], block: uint8(i / blockBits), isBase: isBase, negative: digit < 0}
+	if digit < 0 {
 		digit = -digit
 	}
 	t.entry = uint8(digit / 2)
-	s.at[i%span] = s.n
+	p.first[exponent] = p.n
 }
 
-// mulAdd sets p to a times the key plus b times the base point, both less than
-// 2^253. Its time depends on everything. The tables are those of keyTables, or
-// the first of them.
-func (p *sum) mulAdd(a *[32]byte, tables []keyTable, b *[32]byte) {
-	span := 256 / len(tables)
-	baseTables := baseTables()
-	var s plan
-	s.add(a, keyWidth, span, false)
-	s.add(b, baseWidth, span, true)
-	p.identity()
+// mulAdd sets s to a times the tables' point plus b times the base point, both
+// less than 2^253. Its time depends on everything.
+func (s *sum) mulAdd(a *[32]byte, tables *[blocks]keyTable, b *[32]byte) {
+	base := baseTables()
+	var p plan
+	p.add(a, keyWidth, false)
+	p.add(b, baseWidth, true)
+	s.identity()
 	var entry niels
-	for i, started := span-1, false; i >= 0; i-- {
-		next := s.at[i]
-		if started {
-			p.double(next != 0)
-		}
+	for i := blockBits - 1; i >= 0; i-- {
+		next := p.first[i]
+		s.double(next != 0)
 		for next != 0 {
-			t := &s.terms[next-1]
+			t := &p.terms[next-1]
 			next = t.next
-			withT := next != 0
 			if t.isBase {
-				entry.unpack(&baseTables[int(t.block)*span/blockBits][t.entry])
-				p.addNiels(&entry, &p.z, t.negative, withT)
+				entry.unpack(&base[t.block][t.entry])
+				s.addNiels(&entry, &s.z, t.negative, next != 0)
 			} else {
-				p.add(&tables[t.block][t.entry], t.negative, withT)
+				s.add(&tables[t.block][t.entry], t.negative, next != 0)
 			}
-			started = true
 		}
 	}
 }
