@@ -13,6 +13,7 @@ require (
 )
 
 require (
+	github.com/tetratelabs/proxy-wasm-go-sdk v0.24.0 // indirect
 	golang.org/x/crypto v0.0.0-20220321153916-2c7772ba3064 // indirect
 	golang.org/x/exp v0.0.0-20220921023135-46d9e7742f1e // indirect
 	golang.org/x/sys v0.44.0 // indirect

@@ -23,14 +23,10 @@ import (
 
 	"kest.example/kest"
 	"kest.example/kest/baggage"
-	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
 	"kest.example/kest/internal/hostcall"
 	"kest.example/kest/plugin/proxywasm"
 )
-
-// The functions of a service are given to host.WithFunctions one by one.
-var _ host.Function = identityhost.Function(nil)
 
 // Names and layouts are written out here once more: a guest that was built
 // before a change must go on to work with a host built after it.

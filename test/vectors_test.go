@@ -204,3 +204,35 @@ func TestVectorsCoverTheReasons(t *testing.T) {
 		}
 	}
 }
+
+// What a verified graph looks like to policies and to the next hop.
+func TestShapes(t *testing.T) {
+	want := map[string]struct{ depth, leaves, roots int }{
+		"root": {1, 1, 1}, "chain": {4, 1, 1}, "fan-out": {2, 3, 1}, "fan-in": {2, 1, 3}, "diamond": {3, 1, 1}, "skip-link": {3, 1, 1},
+		"skip-link-backwards": {3, 1, 1}, "root-in-the-middle": {3, 1, 2}, "several-roots": {1, 3, 3}, "two-chains": {2, 2, 2},
+		"parents-in-any-order": {2, 1, 2}, "diamonds-in-a-row": {5, 1, 1},
+	}
+	for _, v := range loadVectors(t) {
+		name, ok := strings.CutPrefix(v.Name, "shape-")
+		if !ok {
+			continue
+		}
+		l, _, err := verify(v.verifier(t), v.Passport)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := 0
+		for _, e := range l.Entries() {
+			if e.IsRoot() {
+				roots++
+			}
+		}
+		if w := want[name]; l.Summary().Depth != w.depth || len(l.Leaves()) != w.leaves || len(l.Tips()) != w.leaves || roots != w.roots {
+			t.Errorf("%s: depth %d, %d leaves, %d roots; want %+v", name, l.Summary().Depth, len(l.Leaves()), roots, w)
+		}
+		delete(want, name)
+	}
+	for name := range want {
+		t.Errorf("no vector shape-%s", name)
+	}
+}

@@ -71,15 +71,6 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		}
 	})
-	b.Run("ours, new key twice", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			key := mustPublic(b, encoded)
-			if !key.Verify(check.Message, check.Signature) || !key.Verify(check.Message, check.Signature) {
-				b.Fatal("refused")
-			}
-		}
-	})
 	b.Run("std", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -31,7 +31,7 @@ func TestInWebAssembly(t *testing.T) {
 	}
 	ctx := context.Background()
 	runtime := wazero.NewRuntime(ctx)
-	defer runtime.Close(ctx)
+	defer func() { _ = runtime.Close(ctx) }()
 	wasi_snapshot_preview1.MustInstantiate(ctx, runtime)
 	var output bytes.Buffer
 	_, err = runtime.InstantiateWithConfig(ctx, module, wazero.NewModuleConfig().

@@ -30,11 +30,11 @@ func BenchmarkStage(b *testing.B) {
 		})
 		b.Run(s.Name+"/wazero", func(b *testing.B) {
 			ctx := context.Background()
-			if _, err := module.ExportedFunction("prepare").Call(ctx, uint64(i)); err != nil { //nolint:gosec // a small index
+			if _, err := module.ExportedFunction("prepare").Call(ctx, uint64(i)); err != nil {
 				b.Fatal(err)
 			}
 			b.ResetTimer()
-			good, err := module.ExportedFunction("repeat").Call(ctx, uint64(b.N)) //nolint:gosec // positive
+			good, err := module.ExportedFunction("repeat").Call(ctx, uint64(b.N))
 			if err != nil || good[0] != 1 {
 				b.Fatal(good, err)
 			}

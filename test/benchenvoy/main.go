@@ -29,8 +29,9 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 15, "alternating pairs of blocks for each filter")
 	block := flag.Int("block", 400, "requests in a block")
+	only := flag.String("only", "", "measure only jwt_authn and what has this text in its name, for a profiler")
 	flag.Parse()
-	if err := run(*rounds, *block); err != nil {
+	if err := run(*rounds, *block, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench-envoy:", err)
 		os.Exit(1)
 	}
@@ -46,7 +47,7 @@ type subject struct {
 	p50   []time.Duration // above plain's in the same round
 }
 
-func run(rounds, block int) error {
+func run(rounds, block int, only string) error {
 	dir, err := os.MkdirTemp("", "kest-bench-")
 	if err != nil {
 		return err
@@ -69,6 +70,9 @@ func run(rounds, block int) error {
 		{name: "kest, root", port: ports[4], headers: []http.Header{{}}},
 		{name: "kest, 3 entries", port: ports[5], headers: passports((rounds + 1) * block)},
 	}
+	subjects = slices.DeleteFunc(subjects, func(s *subject) bool {
+		return s.port != ports[3] && !strings.Contains(s.name, only)
+	})
 	start := time.Now()
 	envoy, err := envoytest.Start(configuration(ports, empty), fmt.Sprintf("127.0.0.1:%d", ports[0]), 1)
 	if err != nil {
@@ -155,7 +159,12 @@ func median(list []time.Duration) time.Duration {
 }
 
 func report(subjects []*subject) {
-	jwt := float64(median(subjects[1].added))
+	jwt := 0.0
+	for _, s := range subjects {
+		if strings.HasPrefix(s.name, "jwt") {
+			jwt = float64(median(s.added))
+		}
+	}
 	fmt.Printf("\n%-18s %14s %14s %12s\n", "", "added CPU", "added p50", "x jwt_authn")
 	for _, s := range subjects {
 		fmt.Printf("%-18s %11.1f us %11.1f us %12.2f\n", s.name, micro(median(s.added)), micro(median(s.p50)), float64(median(s.added))/jwt)

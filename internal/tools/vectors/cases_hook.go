@@ -121,6 +121,8 @@ func trustCases(c *caseCollector) {
 	two := twoRoots(m.root(gateway, "internet", 10), m.root(agent, "internal", 100))
 	c.add("trust-of-the-lower-parent", 200, carryingTips(two, 0, 1), wantEntries(3),
 		wantEntry("trust_score", 10, "parent_ids", []string{hash(two[0]), hash(two[1])}))
+	two = twoRoots(m.root(agent, "internal", 100), m.root(gateway, "internet", 10))
+	c.add("trust-of-the-lower-parent-last", 200, carryingTips(two, 0, 1), wantEntries(3), wantEntry("trust_score", 10))
 	deep := graph(&maker{}, []int{}, []int{0})
 	c.add("trust-of-parents-only", 200, carrying(deep...), wantEntry("trust_score", 40))
 }

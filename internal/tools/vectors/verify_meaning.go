@@ -54,6 +54,8 @@ func taintVectors(c *collector) {
 	c.both("taints-of-two-parents", []string{left, right, joined(30, "l", "r")}, 30, []string{"l", "r"})
 	c.bothBad("taints-of-one-parent-only", "taints", 2, []string{left, right, joined(30, "l")})
 	c.bad("trust-above-the-lower-parent", "trust", 2, []string{left, right, joined(40, "l", "r")})
+	reversed := (&maker{n: 10}).entry(orders, "join", 40, hash(right), hash(left)).taint([]string{"l", "r"}, nil, nil).sign()
+	c.bad("trust-above-the-lower-parent-named-first", "trust", 2, []string{left, right, reversed})
 	c.good("leaves-unite", []string{left, right}, 30, []string{"l", "r"})
 	again := line(func(e *entry) { e.taint(nil, nil, ab).sanitize() })
 	back := (&maker{n: 20}).entry(orders, "step", 40, hash(again[0]), hash(again[1])).taint(nil, nil, nil).sign()
@@ -166,6 +168,8 @@ func authorityVectors(c *collector) {
 	raised := line(func(e *entry) { e.set("trust_score", 80).sanitize() })
 	c.good("authority-override-granted", raised, 80, []string{"a", "b"}, may("max_override", 80))
 	c.bad("authority-override-above", "authority", 1, raised, may("max_override", 79))
+	c.good("authority-override-of-the-better-rule", raised, 80, []string{"a", "b"},
+		authority(rooter(gateway.id), grant(agent.id, "max_override", 80), grant("**", "max_override", 3, "max_root_trust", 1)))
 	c.bad("authority-override-absent", "authority", 1, raised, may("remove_taints", []string{"**"}))
 	c.good("authority-sanitizer-not-above-needs-no-grant", line(func(e *entry) { e.sanitize() }), 40, []string{"a", "b"}, may("max_override", 0))
 	c.good("authority-hop-needs-no-grant", threeHops(), 40, nil, authority(rooter(gateway.id)))

@@ -239,7 +239,7 @@ func (h *element) pack(r *packed) {
 	t[0] += 19 * ((t[8] + over) >> lastBits) // subtracts p by dropping bit 255
 	t.carry()
 	t[8] &= lastMask
-	a, b, c, d, e, f, g, i, j := uint64(t[0]), uint64(t[1]), uint64(t[2]), uint64(t[3]), uint64(t[4]), uint64(t[5]), uint64(t[6]), uint64(t[7]), uint64(t[8])
+	a, b, c, d, e, f, g, i, j := uint64(t[0]), uint64(t[1]), uint64(t[2]), uint64(t[3]), uint64(t[4]), uint64(t[5]), uint64(t[6]), uint64(t[7]), uint64(t[8]) //nolint:gosec // not negative
 	r[0] = a | b<<29 | c<<58
 	r[1] = c>>6 | d<<23 | e<<52
 	r[2] = e>>12 | f<<17 | g<<46

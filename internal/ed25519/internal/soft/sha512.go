@@ -38,6 +38,17 @@ type sha512State struct {
 	length uint64
 }
 
+// SHA512 returns the hash of a, b and c, one after the other.
+func SHA512(a, b, c []byte) (digest [64]byte) {
+	var s sha512State
+	s.reset()
+	s.write(a)
+	s.write(b)
+	s.write(c)
+	s.sum(&digest)
+	return digest
+}
+
 func (s *sha512State) reset() {
 	s.h = [8]uint64{
 		0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
