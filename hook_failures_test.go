@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,48 @@ func TestOneEntryAnInvocation(t *testing.T) {
 		if s.Hash != kest.Hash(s.Evidence) || len(s.Policies) != 1 || !s.Policies[0].Allow {
 			t.Errorf("signed %+v", s)
 		}
+	}
+}
+
+// Each branch starts at the last shared entry; all that it made comes back (spec 11.7).
+func TestBranchesOfSeveralEntriesJoin(t *testing.T) {
+	f := newFleet(t)
+	h := f.hook(edge, kest.AllowAll())
+	outer := f.operation(h, kest.Hop{Operation: "outer", RootOrigin: "internal"})
+	branch := f.operation(h, kest.Hop{Operation: "branch"})
+	leaf := f.operation(h, kest.Hop{Operation: "leaf"})
+	err := outer.Do(context.Background(), func(ctx context.Context) error {
+		started, finish, done := make(chan bool, 2), make(chan bool), make(chan error, 2)
+		for range 2 {
+			go func() {
+				done <- branch.Do(ctx, func(ctx context.Context) error {
+					started <- true
+					<-finish
+					return errors.Join(leaf.Do(ctx, func(context.Context) error { return nil }), leaf.Do(ctx, func(context.Context) error { return nil }))
+				})
+			}()
+		}
+		<-started
+		<-started
+		close(finish)
+		if err := errors.Join(<-done, <-done); err != nil {
+			return err
+		}
+		l := kest.CurrentLineage(ctx)
+		if l.Len() != 7 || len(l.Entries()) != 7 || len(l.Leaves()) != 2 || l.Summary().Depth != 4 {
+			t.Errorf("%d entries, %d leaves, depth %d; want 7, 2, 4", l.Len(), len(l.Leaves()), l.Summary().Depth)
+		}
+		verified, err := f.verifier(nil).Verify(ctx, l.Passport())
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(verified.Leaves(), l.Leaves()) {
+			t.Errorf("leaves %v, the passport's are %v", l.Leaves(), verified.Leaves())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -91,7 +91,9 @@ func TestSessionKeepsItsKeyForTwoThirds(t *testing.T) {
 		t.Fatalf("identity %+v", first)
 	}
 	clock.add(40*time.Minute - time.Nanosecond)
-	if identityOf(t, s) != first || len(b.keys) != 0 {
+	unchanged := identityOf(t, s) == first
+	time.Sleep(20 * time.Millisecond) // in which a renewal would ask the binder
+	if !unchanged || len(b.keys) != 0 {
 		t.Error("another key before two thirds of its life were over")
 	}
 }

@@ -210,6 +210,37 @@ func TestTips(t *testing.T) {
 	}
 }
 
+func TestTipAlone(t *testing.T) {
+	for header, good := range map[string]bool{
+		"kest.chain_tip=" + strings.Repeat("ab", 32): false, "kest.chain_tip=x": false, "kest.chain_tip=": true, "kest.chain_tip=x,kest.passport=%5B%5D": true,
+	} {
+		if in, err := baggage.Parse([]string{header}, baggage.ReadOptions{}); (err == nil) != good || !good && (in != nil || kindOf(err) != baggage.KindRefused) {
+			t.Errorf("%q: %v, %v", header, in, err)
+		}
+	}
+	in := parse(t, baggage.ReadOptions{}, "kest.chain_tip=x,kest.passport=%5B%5D")
+	if err := in.CheckTip(kest.EmptyLineage()); kindOf(err) != baggage.KindRefused {
+		t.Errorf("a tip of the empty passport: %v", err)
+	}
+}
+
+// The bound is on the member name=value, encoded (CONTRACT 9).
+func TestBoundIsOnTheEncodedMember(t *testing.T) {
+	l := lineage(t, 2)
+	in := parse(t, baggage.ReadOptions{})
+	header, _, err := in.Write(baggage.Outgoing{Lineage: l}, baggage.WriteOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := strings.IndexByte(header, ',')
+	for bound, carrier := range map[int]string{size: baggage.Passport, size - 1: baggage.ClaimCheck, len(l.Passport().String()): baggage.ClaimCheck} {
+		header, _, err := in.Write(baggage.Outgoing{Lineage: l}, baggage.WriteOptions{MaxBytes: bound, Claims: true, Random: rand.Reader})
+		if err != nil || !strings.HasPrefix(header, carrier+"=") {
+			t.Errorf("a bound of %d, the member has %d: %.30q, %v", bound, size, header, err)
+		}
+	}
+}
+
 // What Parse says stays what it is, however often it is asked (Resolve apart).
 func TestResolveTakesOnlyPassports(t *testing.T) {
 	const claim = "kest.claim_check=2f0d9b52-7a0a-4c9e-9d8d-0a4f6b2f7a11"

@@ -18,7 +18,7 @@ type Exchange struct {
 	f      *Filter
 	target target
 	route  *Route
-	peer   string
+	peer   func() (id string, ok bool)
 
 	baggage     []string
 	traceparent string
@@ -136,8 +136,12 @@ func (x *Exchange) claimed(body []byte) Step {
 
 func (x *Exchange) verify() Step {
 	var options []kest.VerifyOption
-	if x.peer != "" {
-		options = append(options, kest.FromPeer(x.peer))
+	if x.peer != nil && x.incoming.Passport.Len() > 0 {
+		id, ok := x.peer()
+		if !ok {
+			return x.refuse(503, "peer", "the proxy can't tell who the connection's peer is")
+		}
+		options = append(options, kest.FromPeer(id))
 	}
 	lineage, err := x.f.verifier.Verify(context.Background(), x.incoming.Passport, options...)
 	if err != nil {

@@ -82,7 +82,7 @@ func TestPeerMustBeTheLeaf(t *testing.T) { // CONTRACT 3.9
 			"jwk": {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}]}, "identity"`, 1)
 		next := newStation(t, configuration, nil)
 		request := onward(t, step)
-		request.Peer = peer
+		request.Peer = func() (string, bool) { return peer, true }
 		_, got := next.Begin(request)
 		if status == 200 && got.Kind != plugin.Continue {
 			t.Errorf("peer %q: %+v", peer, got)

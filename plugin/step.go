@@ -11,7 +11,10 @@ import (
 // case, repeated headers repeated; pseudo-headers are among them.
 type Request struct {
 	Headers []Header
-	Peer    string // the SPIFFE id that the peer proved by mTLS, or ""
+	// Peer returns the SPIFFE id that the connection's peer proved by mTLS, "" where
+	// there is none; ok is false where that can't be told, which refuses. It is
+	// asked only when there are entries. Nil is no peer.
+	Peer func() (id string, ok bool)
 }
 
 // Header is one header field.

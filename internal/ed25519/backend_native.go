@@ -33,7 +33,7 @@ func (k *PublicKey) verify(message, signature []byte) bool {
 }
 
 // minBatch is from how many signatures on a batch is faster.
-const minBatch = 4
+const minBatch = 3
 
 func verifyBatch(checks []Check) bool {
 	if len(checks) < minBatch {

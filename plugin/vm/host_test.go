@@ -22,6 +22,9 @@ type fake struct {
 	headers       []proxywasm.Pair
 	peer          string
 	fail          map[string]proxywasm.Status // by method name
+	edits         int                         // calls that change headers
+	failEdit      int                         // the one that fails, from 1
+	failStatus    proxywasm.Status
 
 	local      *local
 	continued  int
@@ -83,14 +86,26 @@ func (f *fake) Pairs(m proxywasm.MapType) ([]proxywasm.Pair, proxywasm.Status) {
 	return slices.Clone(f.headers), proxywasm.OK
 }
 
+// edit counts the calls that change headers; one of them may be told to fail.
+func (f *fake) edit() proxywasm.Status {
+	f.edits++
+	if f.edits == f.failEdit {
+		return f.failStatus
+	}
+	return proxywasm.OK
+}
+
 func (f *fake) ReplaceHeader(_ proxywasm.MapType, name, value string) proxywasm.Status {
+	if s := f.edit(); s != proxywasm.OK {
+		return s
+	}
 	f.remove(name)
 	f.headers = append(f.headers, proxywasm.Pair{Name: name, Value: value})
-	return f.status("ReplaceHeader")
+	return proxywasm.OK
 }
 
 func (f *fake) AddHeader(_ proxywasm.MapType, name, value string) proxywasm.Status {
-	if s := f.status("AddHeader"); s != proxywasm.OK {
+	if s := f.edit(); s != proxywasm.OK {
 		return s
 	}
 	f.headers = append(f.headers, proxywasm.Pair{Name: name, Value: value})
@@ -98,7 +113,7 @@ func (f *fake) AddHeader(_ proxywasm.MapType, name, value string) proxywasm.Stat
 }
 
 func (f *fake) RemoveHeader(_ proxywasm.MapType, name string) proxywasm.Status {
-	if s := f.status("RemoveHeader"); s != proxywasm.OK {
+	if s := f.edit(); s != proxywasm.OK {
 		return s
 	}
 	f.remove(name)
@@ -145,6 +160,9 @@ func (f *fake) HTTPCall(cluster string, headers []proxywasm.Pair, body []byte, t
 }
 
 func (f *fake) Property(path ...string) ([]byte, proxywasm.Status) {
+	if s := f.status("Property"); s != proxywasm.OK {
+		return nil, s
+	}
 	if strings.Join(path, ".") == "connection.uri_san_peer_certificate" && f.peer != "" {
 		return []byte(f.peer), proxywasm.OK
 	}
@@ -187,7 +205,7 @@ func (f *fake) header(name string) (values []string) {
 // reset forgets the last request.
 func (f *fake) reset() {
 	f.local, f.continued, f.effective, f.calls, f.logs, f.properties = nil, 0, nil, nil, nil, nil
-	f.fail = nil
+	f.fail, f.edits, f.failEdit = nil, 0, 0
 }
 
 // proxy is a VM and the host that drives it, as Envoy does.

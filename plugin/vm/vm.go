@@ -37,6 +37,7 @@ type VM struct {
 type request struct {
 	id       uint32
 	root     uint32
+	headers  []plugin.Header
 	exchange *plugin.Exchange
 	passed   bool // it may go on to the upstream
 }
@@ -127,22 +128,20 @@ func (v *VM) RequestHeaders(id uint32, _ int, _ bool) proxywasm.Action {
 	if status != proxywasm.OK {
 		return v.fail("the headers can't be read: " + status.String())
 	}
-	in := plugin.Request{Headers: make([]plugin.Header, len(pairs)), Peer: v.peer()}
+	in := plugin.Request{Headers: make([]plugin.Header, len(pairs)), Peer: v.peer}
 	for i, p := range pairs {
 		in.Headers[i] = plugin.Header{Name: p.Name, Value: p.Value}
 	}
+	r.headers = in.Headers
 	var step plugin.Step
 	r.exchange, step = v.filters[r.root].Begin(&in)
 	return v.apply(r, step)
 }
 
-// peer returns the SPIFFE id that mTLS proved, or "".
-func (v *VM) peer() string {
-	id, status := v.host.Property("connection", "uri_san_peer_certificate")
-	if status != proxywasm.OK {
-		return ""
-	}
-	return string(id)
+// peer returns the SPIFFE id that mTLS proved, or "" where there is none.
+func (v *VM) peer() (id string, ok bool) {
+	san, status := v.host.Property("connection", "uri_san_peer_certificate")
+	return string(san), status == proxywasm.OK || status == proxywasm.NotFound
 }
 
 // apply does what a step says. Whatever fails on the way answers 503.
@@ -152,7 +151,7 @@ func (v *VM) apply(r *request, step plugin.Step) proxywasm.Action {
 	}
 	switch step.Kind {
 	case plugin.Continue:
-		if !v.edit(step.Edits) {
+		if !v.edit(r, step.Edits) {
 			return v.fail("the headers can't be changed")
 		}
 		r.passed = true
@@ -163,16 +162,35 @@ func (v *VM) apply(r *request, step plugin.Step) proxywasm.Action {
 	return v.answer(step.Response)
 }
 
-func (v *VM) edit(edits []plugin.Edit) bool {
+// edit leaves one header of each name, or none, in as few calls as that takes.
+func (v *VM) edit(r *request, edits []plugin.Edit) bool {
+	const where = proxywasm.RequestHeaders
 	for _, e := range edits {
-		if v.host.RemoveHeader(proxywasm.RequestHeaders, e.Name) != proxywasm.OK {
+		have := r.count(e.Name)
+		if have == 1 && e.Value != "" {
+			if v.host.ReplaceHeader(where, e.Name, e.Value) != proxywasm.OK {
+				return false
+			}
+			continue
+		}
+		if have > 0 && v.host.RemoveHeader(where, e.Name) != proxywasm.OK {
 			return false
 		}
-		if e.Value != "" && v.host.AddHeader(proxywasm.RequestHeaders, e.Name, e.Value) != proxywasm.OK {
+		if e.Value != "" && v.host.AddHeader(where, e.Name, e.Value) != proxywasm.OK {
 			return false
 		}
 	}
 	return true
+}
+
+// count is how many headers of a name came.
+func (r *request) count(name string) (n int) {
+	for i := range r.headers {
+		if r.headers[i].Name == name {
+			n++
+		}
+	}
+	return n
 }
 
 func (v *VM) callOut(r *request, call plugin.Call) proxywasm.Action {

@@ -114,18 +114,56 @@ var failures = []proxywasm.Status{
 
 // Whatever the host fails to do, the request does not pass.
 func TestNothingPassesWhereTheHostFails(t *testing.T) {
-	for _, method := range []string{"Pairs0", "RemoveHeader", "AddHeader"} {
-		for _, status := range failures {
-			p := newProxy(t)
-			if !p.configure(1, configuration(orders, "read", "")) {
-				t.Fatalf("%q", p.logs)
-			}
-			p.fail = map[string]proxywasm.Status{method: status}
-			p.refused(2, p.request(2, 1, "GET", "/read"), 503)
-			if !slices.ContainsFunc(p.logs, func(l string) bool { return strings.HasPrefix(l, "5 kest: refused 503") }) {
-				t.Errorf("%s %v: log %q", method, status, p.logs)
+	for _, status := range failures {
+		p := newProxy(t)
+		if !p.configure(1, configuration(orders, "read", "")) {
+			t.Fatalf("%q", p.logs)
+		}
+		p.fail = map[string]proxywasm.Status{"Pairs0": status}
+		p.refused(2, p.request(2, 1, "GET", "/read"), 503)
+		if !slices.ContainsFunc(p.logs, func(l string) bool { return strings.HasPrefix(l, "5 kest: refused 503") }) {
+			t.Errorf("%v: log %q", status, p.logs)
+		}
+		if status == proxywasm.NotFound {
+			continue
+		}
+		p.reset()
+		carried := p.passes(3, p.request(3, 1, "GET", "/read"))
+		p.reset()
+		p.fail = map[string]proxywasm.Status{"Property": status} // who the peer is can't be told
+		p.refused(4, p.request(4, 1, "GET", "/read", proxywasm.Pair{Name: "baggage", Value: carried}), 503)
+	}
+}
+
+// Each call that changes a header, wherever it stands, may fail: then nothing passes.
+func TestNothingPassesWhereAHeaderEditFails(t *testing.T) {
+	p := newProxy(t)
+	if !p.configure(1, configuration(orders, "read", "")) {
+		t.Fatalf("%q", p.logs)
+	}
+	carried := p.passes(2, p.request(2, 1, "GET", "/read"))
+	trace := proxywasm.Pair{Name: "traceparent", Value: "no traceparent"}
+	id := uint32(3)
+	for name, headers := range map[string][]proxywasm.Pair{
+		"none": nil,
+		"one":  {{Name: "baggage", Value: carried}, trace},
+		"two":  {{Name: "baggage", Value: carried}, {Name: "baggage", Value: "other=1"}, trace, trace},
+	} {
+		p.reset()
+		p.passes(id, p.request(id, 1, "GET", "/read", headers...))
+		edits := p.edits
+		if edits == 0 || len(p.header("traceparent")) != 1 || p.header("traceparent")[0] == trace.Value {
+			t.Errorf("%s: %d edits, headers %v", name, edits, p.headers)
+		}
+		for n := 1; n <= edits; n++ {
+			for _, status := range failures {
+				id++
+				p.reset()
+				p.failEdit, p.failStatus = n, status
+				p.refused(id, p.request(id, 1, "GET", "/read", headers...), 503)
 			}
 		}
+		id++
 	}
 }
 
@@ -289,13 +327,11 @@ func TestClaimCheckWhereTheHostFails(t *testing.T) {
 			p.respond(p.calls[0].id, "200", passport)
 			p.refused(4, proxywasm.Pause, 503)
 		}
-		for _, method := range []string{"RemoveHeader", "AddHeader"} {
-			p.reset()
-			p.request(5, 1, "GET", "/read", header)
-			p.fail = map[string]proxywasm.Status{method: status}
-			p.respond(p.calls[0].id, "200", passport)
-			p.refused(5, proxywasm.Pause, 503)
-		}
+		p.reset()
+		p.request(5, 1, "GET", "/read", header)
+		p.failEdit, p.failStatus = p.edits+1, status
+		p.respond(p.calls[0].id, "200", passport)
+		p.refused(5, proxywasm.Pause, 503)
 		p.reset()
 		p.request(6, 1, "GET", "/read", header)
 		p.fail = map[string]proxywasm.Status{"SetEffectiveContext": status}

@@ -4,13 +4,14 @@ import "encoding/binary"
 
 // element is a number modulo p = 2^255 - 19: the sum of limb i times 2^(29 i).
 //
-// A product is tight: its limbs are in [0, 2^29) up to one part in 2^13, the
-// last one in [0, 2^23). add and sub do not carry, so theirs are looser. mul
-// wants 2 arguments a and b with |a| ≤ 3·2^29 and |b| ≤ 2^29, or so that the product of
-// the bounds is no more than that; square an argument of |a| ≤ 2^29. Every caller says how it keeps to that.
+// A product is tight: its limbs are in [0, 2^29) and the last one in [0, 2^23),
+// give or take 2^16. Sums and differences are not carried, so they are looser. mul
+// takes two factors of |limb| ≤ 3·2^29 and |limb| ≤ 2^29, and square one of
+// |limb| ≤ 2^29, so that no column is over 2^63.
 //
-// 9 limbs of 29 bits need 81 products of 64 bits and fit in int64 with room for a sum
-// of two. WebAssembly has no product of 128 bits: 5 limbs of 51 bits would need 100.
+// 9 limbs take 81 products and 10 more for what is over 2^255. 5 limbs of 51
+// bits would take 25 of 128 bits, which is 100 of 64; 10 limbs of 25.5 bits
+// take 110. Karatsuba's way has 64, and is no faster: there are too many sums.
 type element [9]int64
 
 const (
@@ -60,7 +61,7 @@ func sumAndDifference(s, d, f, g *element) {
 	s[8], d[8] = f8+g8, f8-g8
 }
 
-// tighten carries in a sum or difference of a few tight elements.
+// tighten makes a sum or difference of a few tight elements tight.
 func (h *element) tighten() {
 	h0 := h[0]
 	h1 := h[1] + h0>>29

@@ -48,7 +48,7 @@ func wantTight(t *testing.T, h *element) {
 	for i, limb := range h {
 		low, high := int64(tightLow), int64(tightHigh)
 		if i == 8 {
-			low, high = 0, 1<<lastBits-1
+			low, high = 0, 1<<lastBits-1 // masked last
 		}
 		if limb < low || limb > high {
 			t.Fatalf("limb %d is %d", i, limb)
@@ -85,6 +85,16 @@ func TestElement(t *testing.T) {
 		wantBig(t, &h, new(big.Int).Add(loose.big(), tight.big()))
 		h.sub(&loose, &tight)
 		wantBig(t, &h, new(big.Int).Sub(loose.big(), tight.big()))
+		sumAndDifference(&h, &tight, &loose, &tight)
+		wantBig(t, &tight, new(big.Int).Sub(new(big.Int).Lsh(loose.big(), 1), h.big()))
+		h = loose
+		h.tighten()
+		wantTight(t, &h)
+		wantBig(t, &h, loose.big())
+		h.negateIf(0)
+		wantBig(t, &h, loose.big())
+		h.negateIf(-1)
+		wantBig(t, &h, new(big.Int).Neg(loose.big()))
 		wantPacked(t, &loose)
 		wantPacked(t, &tight)
 	}
