@@ -1,10 +1,10 @@
 package kest
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 
+	"kest.example/kest/internal/digest"
 	"kest.example/kest/internal/jws"
 )
 
@@ -14,7 +14,7 @@ type Evidence struct {
 	Hash    string // lower-case hex SHA-256 of Compact
 	Entry   *Entry
 
-	digest  [sha256.Size]byte
+	digest  [digest.Size]byte
 	message jws.Message
 }
 
@@ -46,7 +46,7 @@ func parseEvidence(compact string, schema Schema, index int) (*Evidence, *Verifi
 	if err != nil {
 		return nil, fail(ReasonMalformed, "the entry", err)
 	}
-	ev := &Evidence{Compact: compact, Entry: entry, digest: sha256.Sum256([]byte(compact)), message: m}
+	ev := &Evidence{Compact: compact, Entry: entry, digest: digest.SHA256(compact), message: m}
 	ev.Hash = hex.EncodeToString(ev.digest[:])
 	return ev, nil
 }

@@ -1,9 +1,10 @@
 package kest
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
+	"math"
 
+	"kest.example/kest/internal/digest"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -23,16 +24,44 @@ type stamp struct {
 
 // ParsePassport reads the wire form: a JSON array of strings (F-PA-01). It
 // looks into none of them. Anything else is an error, never an empty passport.
-func ParsePassport(text string) (Passport, error) {
-	v, err := jcs.ParseString(text)
-	if err != nil {
-		return Passport{}, &VerificationError{Index: -1, Reason: ReasonMalformed, Detail: "the text is no JSON", Err: err}
+func ParsePassport(text string) (Passport, error) { return ParsePassportWithin(text, math.MaxInt) }
+
+// ParsePassportWithin is ParsePassport for at most so many entries: more give
+// an error of ReasonLimit before they are read.
+func ParsePassportWithin(text string, entries int) (Passport, error) {
+	refuse := func(reason Reason, detail string, err error) (Passport, error) {
+		return Passport{}, &VerificationError{Index: -1, Reason: reason, Detail: detail, Err: err}
 	}
-	list, ok := v.Strings()
-	if !ok {
-		return Passport{}, &VerificationError{Index: -1, Reason: ReasonMalformed, Detail: "it is no array of strings"}
+	s := jcs.NewScanner(text)
+	if s.Kind() != jcs.Array {
+		s.Value()
+		return refuse(ReasonMalformed, "it is no array of strings", s.End())
 	}
-	return NewPassport(list...), nil
+	var p Passport
+	others, over := false, false
+	s.Array(1, func() {
+		switch {
+		case over: // the rest is not read
+		case s.Kind() != jcs.String:
+			s.Value()
+			others = true
+		case p.Len() == entries:
+			over = true
+			s.Stop()
+		default:
+			p = p.Append(s.String())
+		}
+	})
+	if over {
+		return refuse(ReasonLimit, "too many entries", nil)
+	}
+	if err := s.End(); err != nil {
+		return refuse(ReasonMalformed, "the text is no JSON", err)
+	}
+	if others {
+		return refuse(ReasonMalformed, "it is no array of strings", nil)
+	}
+	return p, nil
 }
 
 // NewPassport makes a passport of compact JWS strings.
@@ -104,6 +133,6 @@ func Merge(passports ...Passport) Passport {
 // Hash returns the lower-case hex SHA-256 of a whole compact JWS: an entry's
 // name in the parent_ids of others (F-AE-09).
 func Hash(evidence string) string {
-	sum := sha256.Sum256([]byte(evidence))
+	sum := digest.SHA256(evidence)
 	return hex.EncodeToString(sum[:])
 }

@@ -6,9 +6,16 @@ import "strings"
 // one path segment, "**" for any text at all.
 type Pattern string
 
-// Match reports whether the whole of s fits the pattern. It takes time linear
-// in both but for "*" back-tracking, at most their product.
+// maxMatched is the longest text that any pattern fits: names are short, and
+// the time for a pattern of several stars grows with the square of the text.
+const maxMatched = 2048
+
+// Match reports whether the whole of s fits the pattern. A text of more than
+// 2048 bytes fits none.
 func (p Pattern) Match(s string) bool {
+	if len(s) > maxMatched {
+		return false
+	}
 	pat := string(p)
 	i, j := 0, 0
 	starI, starJ, deepI, deepJ := -1, 0, -1, 0

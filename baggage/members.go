@@ -40,21 +40,16 @@ func (m member) isKest() bool {
 	return len(m.key) >= len(prefix) && strings.EqualFold(m.key[:len(prefix)], prefix)
 }
 
-// count is how many members headers have at most.
-func count(headers []string) (n int) {
-	for _, h := range headers {
-		n += 1 + strings.Count(h, ",")
-	}
-	return n
-}
-
-// split reads all baggage headers as one list.
+// split reads all baggage headers as one list, and stops behind maxRead members.
 func split(headers []string) (list []member) {
 	for _, h := range headers {
 		for part := range strings.SplitSeq(h, ",") {
 			raw := strings.Trim(part, " \t")
 			if raw == "" {
 				continue
+			}
+			if len(list) > maxRead {
+				return list
 			}
 			pair, _, _ := strings.Cut(raw, ";")
 			key, value, found := strings.Cut(pair, "=")

@@ -51,10 +51,11 @@ func Parse(headers []string, options ReadOptions) (*Incoming, error) {
 		}
 	}
 	seen := make(map[string]bool)
-	if count(headers) > maxRead {
+	list := split(headers)
+	if len(list) > maxRead {
 		return nil, malformed("too many members")
 	}
-	for _, m := range split(headers) {
+	for _, m := range list {
 		if !m.isKest() {
 			in.others = append(in.others, m.raw)
 			continue
@@ -129,11 +130,10 @@ func (in *Incoming) carrier(text string) error {
 	if len(text) > in.options.MaxBytes {
 		return refused("the passport is over the limit of bytes")
 	}
-	// No compact JWS has a quote, so that this counts entries before any is read.
-	if strings.Count(text, `"`) > 2*in.options.Entries {
-		return refused("the passport is over the limit of entries")
+	p, err := kest.ParsePassportWithin(text, in.options.Entries)
+	if fault := kest.AsVerificationError(err); fault != nil && fault.Reason == kest.ReasonLimit {
+		return &Error{Kind: KindRefused, Detail: "the passport", Err: err}
 	}
-	p, err := kest.ParsePassport(text)
 	if err != nil {
 		return &Error{Kind: KindMalformed, Detail: "the passport", Err: err}
 	}

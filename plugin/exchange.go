@@ -52,11 +52,17 @@ func (x *Exchange) Resume(result CallResult) Step {
 // Signed returns what was signed, or nil where nothing was.
 func (x *Exchange) Signed() *kest.Signed { return x.signed }
 
+// maxHost is more than a DNS name has (RFC 1035 section 2.3.4).
+const maxHost = 255
+
 func (x *Exchange) begin(r *Request) Step {
 	x.read(r.Headers)
 	segments, err := splitPath(x.target.path)
 	if err != nil {
 		return x.refuse(400, "path", err.Error())
+	}
+	if len(x.target.host) > maxHost {
+		return x.refuse(400, "host", "the authority is longer than a host name can be")
 	}
 	x.target.segments = segments
 	if x.route = x.f.config.route(&x.target); x.route == nil {

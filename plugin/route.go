@@ -99,6 +99,9 @@ func (c *Config) finish(r node, route *Route) *Route {
 	for _, t := range [...]struct{ member, text string }{
 		{"operation", route.Hop.Operation}, {"resource.id", route.ResourceID},
 	} {
+		if strings.ContainsAny(stripped(t.text), "{}") {
+			r.get(t.member).fail("has a brace that opens or closes no {name}")
+		}
 		for _, name := range placeholders(t.text) {
 			if name != "method" && name != "path" && !slices.Contains(route.Path, "{"+name+"}") {
 				r.get(t.member).fail("{" + name + "} is not in match.path")
@@ -215,6 +218,14 @@ func placeholders(template string) (names []string) {
 		names = append(names, template[start+1:end])
 		template = template[end+1:]
 	}
+}
+
+// stripped returns a template without its {name}s.
+func stripped(template string) string {
+	for _, name := range placeholders(template) {
+		template = strings.Replace(template, "{"+name+"}", "", 1)
+	}
+	return template
 }
 
 // capture returns the name of a {name} segment.

@@ -21,6 +21,9 @@ func (s *Scanner) End() error {
 	return nil
 }
 
+// Stop gives up reading: End then returns an error.
+func (s *Scanner) Stop() { s.p.fail("reading was given up") }
+
 // Kind returns what the next value is, without reading it. A text that isn't
 // JSON is told when the value is read.
 func (s *Scanner) Kind() Kind {

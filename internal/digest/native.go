@@ -1,0 +1,8 @@
+//go:build !wasip1
+
+package digest
+
+import "crypto/sha256"
+
+// SHA256 returns the SHA-256 of a text (FIPS 180-4).
+func SHA256(text string) [Size]byte { return sha256.Sum256([]byte(text)) }
