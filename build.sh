@@ -61,7 +61,7 @@ install_into() {
 
 # copy_tree TO: copies the sources, without what was built or fetched.
 copy_tree() {
-  tar -cf - --exclude=./.git --exclude=./.tools --exclude='./wasm/*.wasm' --exclude='./wasm/.new.*' . | tar -xf - -C "$1"
+  tar -cf - --exclude=./.git --exclude=./.tools --exclude='./wasm/*.wasm' --exclude='./.wasm.new.*' . | tar -xf - -C "$1"
 }
 
 # check_same: builds once more, elsewhere and from nothing, and compares.
@@ -106,7 +106,7 @@ fi
 
 mkdir -p wasm
 tmp=$(mktemp -d)
-new=$(mktemp -d "$PWD/wasm/.new.XXXXXX") # beside its goal, so that a move is a rename
+new=$(mktemp -d "$PWD/.wasm.new.XXXXXX") # on the goal's file system, so that a move is a rename; not in wasm/, which Go embeds
 trap 'rm -rf "$tmp" "$new"' EXIT
 
 build . "$new"

@@ -109,6 +109,17 @@ func (e *detailError) Error() string {
 
 func (e *detailError) Unwrap() error { return e.err }
 
+// MemberError names the member of a configuration that is wrong, from where
+// the checked value stands. It wraps ErrConfiguration.
+type MemberError struct {
+	Member string // such as root.origin or policies[1]
+	Detail string
+}
+
+func (e *MemberError) Error() string { return "kest: " + e.Member + ": " + e.Detail }
+
+func (e *MemberError) Unwrap() error { return ErrConfiguration }
+
 func configurationError(detail string) error { return &detailError{detail, ErrConfiguration} }
 
 func unavailable(detail string, err error) error {

@@ -37,25 +37,25 @@ type Resource struct {
 // Validate fills in defaults and refuses what contradicts itself.
 func (h *Hop) Validate(origins Origins) error {
 	if h.Operation == "" {
-		return configurationError("operation is empty")
+		return &MemberError{"operation", "is empty"}
 	}
 	if h.SourceType == "" {
 		h.SourceType = defaultSource
 	}
 	for _, o := range [...]struct{ member, name string }{{"root.origin", h.RootOrigin}, {"source_type", h.SourceType}} {
 		if _, known := origins.Score(o.name); !known && o.name != "" {
-			return configurationError(o.member + ": the origin " + strconv.Quote(o.name) + " is unknown")
+			return &MemberError{o.member, "the origin " + strconv.Quote(o.name) + " is unknown"}
 		}
 	}
 	if h.TrustOverride != nil && (*h.TrustOverride < 0 || *h.TrustOverride > 100) {
-		return configurationError("trust_override is not from 0 to 100")
+		return &MemberError{"trust_override", "is not from 0 to 100"}
 	}
 	for _, l := range [...]struct {
 		member string
 		labels []string
 	}{{"added_taints", h.AddedTaints}, {"removed_taints", h.RemovedTaints}} {
 		if slices.Contains(l.labels, "") {
-			return configurationError(l.member + " has an empty label")
+			return &MemberError{l.member, "has an empty label"}
 		}
 	}
 	h.AddedTaints, h.RemovedTaints = labelSet(h.AddedTaints), labelSet(h.RemovedTaints)
@@ -80,11 +80,11 @@ func (h *Hop) classify() error {
 	case ClassSanitizer:
 	case ClassSystem, ClassData, ClassCritic, ClassSnapshot:
 		if sanitizes {
-			return configurationError("classification " + strconv.Quote(h.Classification) +
-				" contradicts trust_override or removed_taints, which make a sanitizer")
+			return &MemberError{"classification", strconv.Quote(h.Classification) +
+				" contradicts trust_override or removed_taints, which make a sanitizer"}
 		}
 	default:
-		return configurationError("classification " + strconv.Quote(h.Classification) + " is unknown")
+		return &MemberError{"classification", strconv.Quote(h.Classification) + " is unknown"}
 	}
 	return nil
 }

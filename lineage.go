@@ -218,14 +218,42 @@ type Actor struct{ User, Agent, Task string }
 // Actor returns the user, agent and task that the entry's signer vouches for
 // in the label kest.identity; empty where there is none or it doesn't parse.
 func (e *Entry) Actor() Actor {
-	v, err := jcs.ParseString(e.Labels[LabelIdentity])
-	if err != nil {
+	text := e.Labels[LabelIdentity]
+	if text == "" || text == nobody {
 		return Actor{}
 	}
-	return Actor{User: v.Get("user").Str(), Agent: v.Get("agent").Str(), Task: v.Get("task").Str()}
+	var a Actor
+	s := jcs.NewScanner(text)
+	if s.Kind() != jcs.Object {
+		return Actor{}
+	}
+	s.Object(1, func(name string) {
+		to := new(string)
+		switch name {
+		case "user":
+			to = &a.User
+		case "agent":
+			to = &a.Agent
+		case "task":
+			to = &a.Task
+		}
+		if v := s.Value(); v.Kind() == jcs.String {
+			*to = v.Str()
+		}
+	})
+	if s.End() != nil {
+		return Actor{}
+	}
+	return a
 }
 
+// nobody is the label of an entry made on nobody's behalf, as most are.
+const nobody = `{"agent":null,"task":null,"user":null}`
+
 func (a Actor) label() string {
+	if a == (Actor{}) {
+		return nobody
+	}
 	b := appendOptional([]byte(`{"agent":`), a.Agent)
 	b = appendOptional(append(b, `,"task":`...), a.Task)
 	b = appendOptional(append(b, `,"user":`...), a.User)

@@ -65,23 +65,24 @@ func (c *PolicyConfig) Validate() error {
 	}
 	for i, d := range c.Deviations {
 		if err := c.validateDeviation(d); err != nil {
-			return &detailError{"deviations[" + strconv.Itoa(i) + "]", err}
+			err.Member = "deviations[" + strconv.Itoa(i) + "]." + err.Member
+			return err
 		}
 	}
 	return nil
 }
 
-func (c *PolicyConfig) validateDeviation(d Deviation) error {
+func (c *PolicyConfig) validateDeviation(d Deviation) *MemberError {
 	listed, ok := map[Tier][]string{
 		TierEnterprise: c.Enterprise, TierPlatform: c.Platform, TierApplication: c.Application,
 	}[d.Tier]
 	switch {
 	case !ok:
-		return configurationError("tier " + strconv.Quote(string(d.Tier)) + " is none that can be deviated from")
+		return &MemberError{"tier", strconv.Quote(string(d.Tier)) + " is none that can be deviated from"}
 	case !slices.Contains(listed, d.Policy):
-		return configurationError("policy " + strconv.Quote(d.Policy) + " is not in the tier " + string(d.Tier))
+		return &MemberError{"policy", strconv.Quote(d.Policy) + " is not in the tier " + string(d.Tier)}
 	case d.Scope == "":
-		return configurationError("scope is empty: it names an operation")
+		return &MemberError{"scope", "is empty: it names an operation"}
 	}
 	return nil
 }
@@ -89,7 +90,7 @@ func (c *PolicyConfig) validateDeviation(d Deviation) error {
 func validatePolicyNames(member string, names []string) error {
 	for i, name := range names {
 		if !ValidPolicyName(name) {
-			return configurationError(member + "[" + strconv.Itoa(i) + "]: " + strconv.Quote(name) + " is no policy name")
+			return &MemberError{member + "[" + strconv.Itoa(i) + "]", strconv.Quote(name) + " is no policy name"}
 		}
 	}
 	return nil

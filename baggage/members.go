@@ -64,12 +64,13 @@ func decode(s string) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 {
 		return s, utf8.ValidString(s)
 	}
-	b := make([]byte, 0, len(s))
+	var b strings.Builder
+	b.Grow(len(s))
 	for {
 		at := strings.IndexByte(s, '%')
 		if at < 0 {
-			b = append(b, s...)
-			return string(b), utf8.Valid(b)
+			b.WriteString(s)
+			return b.String(), utf8.ValidString(b.String())
 		}
 		if at+2 >= len(s) {
 			return "", false
@@ -78,7 +79,8 @@ func decode(s string) (string, bool) {
 		if high < 0 || low < 0 {
 			return "", false
 		}
-		b = append(append(b, s[:at]...), byte(high<<4|low)) //nolint:gosec // two hex digits
+		b.WriteString(s[:at])
+		b.WriteByte(byte(high<<4 | low)) //nolint:gosec // two hex digits
 		s = s[at+3:]
 	}
 }

@@ -3,6 +3,7 @@ package baggage
 import (
 	"encoding/base64"
 	"io"
+	"slices"
 	"strings"
 
 	"kest.example/kest"
@@ -118,16 +119,11 @@ func (w *writer) rest(others []string) {
 
 // carrier writes exactly one of the three.
 func (w *writer) carrier(p kest.Passport, options WriteOptions) (*Claim, error) {
-	text := p.String()
-	// Each entry's two quotes and comma take three bytes each when encoded.
-	if len(text) <= options.MaxBytes {
-		start := *w
-		w.add(Passport, text)
-		if len(w.b)-len(start.b) <= options.MaxBytes {
-			return nil, nil
-		}
-		*w = start
+	if entries := p.Entries(); encodedSize(entries) <= options.MaxBytes {
+		w.plain(entries)
+		return nil, nil
 	}
+	text := p.String()
 	if z := compressed(text, options); z != "" && len(PassportZ)+1+len(z) <= options.MaxBytes {
 		w.add(PassportZ, z)
 		return nil, nil
@@ -141,6 +137,36 @@ func (w *writer) carrier(p kest.Passport, options WriteOptions) (*Claim, error) 
 	}
 	w.add(ClaimCheck, id)
 	return &Claim{ID: id, Body: text}, nil
+}
+
+// Punctuation of the wire form, percent-encoded.
+const (
+	quote = "%22"
+	comma = "%2C"
+)
+
+// encodedSize is the length of the member kest.passport with these entries. A
+// compact JWS, as every entry of a lineage is, has no byte to encode.
+func encodedSize(entries []string) int {
+	size := len(Passport) + len("=[]") + len(comma)*max(0, len(entries)-1)
+	for _, e := range entries {
+		size += len(e) + 2*len(quote)
+	}
+	return size
+}
+
+// plain writes kest.passport.
+func (w *writer) plain(entries []string) {
+	w.comma()
+	w.b = slices.Grow(w.b, encodedSize(entries)+256)
+	w.b = append(w.b, Passport+"=["...)
+	for i, e := range entries {
+		if i > 0 {
+			w.b = append(w.b, comma...)
+		}
+		w.b = append(append(append(w.b, quote...), e...), quote...)
+	}
+	w.b = append(w.b, ']')
 }
 
 // maxRatio is how much more than a member's bound is worth trying to compress:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -116,9 +117,9 @@ func (c cacheCheck) concurrent() {
 	var wait sync.WaitGroup
 	for i := range callers {
 		wait.Go(func() {
-			errs[i] = c.Put(context.Background(), k, []byte{byte(i)}, time.Minute)
+			errs[i] = c.Put(context.Background(), k, []byte(strconv.Itoa(i)), time.Minute)
 			_, _ = c.Get(context.Background(), k)
-			_ = c.Put(context.Background(), key(), []byte{byte(i)}, time.Minute)
+			_ = c.Put(context.Background(), key(), []byte(strconv.Itoa(i)), time.Minute)
 		})
 	}
 	wait.Wait()
@@ -136,7 +137,7 @@ func (c cacheCheck) concurrent() {
 		c.t.Errorf("none of %d concurrent Puts under one key succeeded", callers)
 		return
 	}
-	c.want(k, []byte{byte(winner)}, "after concurrent Puts, of which one succeeded")
+	c.want(k, []byte(strconv.Itoa(winner)), "after concurrent Puts, of which one succeeded")
 }
 
 func (c cacheCheck) expires() {

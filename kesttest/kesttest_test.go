@@ -386,7 +386,7 @@ func TestEngineFindsFaults(t *testing.T) {
 		"knows by prefix": ask(func(policy string, _ *kest.Context, d *kest.Decision, _ *error) {
 			d.Allow = strings.HasPrefix(policy, "yes")
 		}),
-		"allows beside an error": ask(func(policy string, _ *kest.Context, d *kest.Decision, err *error) {
+		"allows beside an error": ask(func(_ string, _ *kest.Context, d *kest.Decision, err *error) {
 			if d.Allow {
 				*err = errors.New("but")
 			}

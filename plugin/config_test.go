@@ -280,7 +280,7 @@ func TestConfigErrorsNameTheMember(t *testing.T) {
 // Errors that no single member makes.
 func TestConfigErrorsOfSeveralMembers(t *testing.T) {
 	cases := map[string]func(m map[string]any){
-		"kest": func(m map[string]any) { put(t, m, []string{"kest", "deviations", "0", "policy"}, "base") }, // of an unlisted policy
+		"kest.deviations[0].policy": func(m map[string]any) { put(t, m, []string{"kest", "deviations", "0", "policy"}, "base") }, // of an unlisted policy
 		"kest.deviations": func(m map[string]any) {
 			put(t, m, []string{"kest", "deviations", "0", "scope"}, "nowhere")
 			delete(m, "default_route")
@@ -297,8 +297,8 @@ func TestConfigErrorsOfSeveralMembers(t *testing.T) {
 			put(t, m, []string{"kest", "platform_policies"}, []any{})
 			put(t, m, []string{"kest", "deviations"}, []any{})
 		},
-		"routes":    func(m map[string]any) { m["routes"] = []any{}; delete(m, "default_route"); delete(m, "kest") },
-		"routes[0]": func(m map[string]any) { put(t, m, []string{"routes", "0", "trust_override"}, 5) }, // beside a classification
+		"routes":                   func(m map[string]any) { m["routes"] = []any{}; delete(m, "default_route"); delete(m, "kest") },
+		"routes[0].classification": func(m map[string]any) { put(t, m, []string{"routes", "0", "trust_override"}, 5) }, // beside a classification
 	}
 	for path, change := range cases {
 		var root map[string]any

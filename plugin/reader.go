@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -44,7 +45,9 @@ func (n node) fail(detail string) {
 //
 //go:noinline
 func (n node) failed(err error) {
-	if err != nil {
+	if broken, ok := errors.AsType[*kest.MemberError](err); ok {
+		n.get(broken.Member).fail(broken.Detail)
+	} else if err != nil {
 		n.fail(err.Error())
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"kest.example/kest/baggage"
 	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
+	"kest.example/kest/internal/draw"
 	"kest.example/kest/wasm"
 )
 
@@ -176,7 +177,7 @@ func (d *demo) draw() {
 		}
 		entries, hashes = append(entries, ev.Entry), append(hashes, ev.Hash)
 	}
-	for line := range strings.Lines(drawTree(entries, hashes)) {
+	for line := range strings.Lines(draw.Tree(entries, hashes)) {
 		fmt.Fprint(d.c.out, "   ", line)
 	}
 }

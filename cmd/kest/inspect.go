@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/draw"
 )
 
 type inspectCmd struct {
@@ -51,6 +52,6 @@ func (i *inspectCmd) Run(c console) error {
 		writeJSON(c, list)
 		return nil
 	}
-	fmt.Fprint(c.out, drawTree(entries, hashes))
+	fmt.Fprint(c.out, draw.Tree(entries, hashes))
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"kest.example/kest/internal/draw"
 )
 
 // Exit codes of every command.
@@ -72,6 +73,6 @@ func report(c console, err error) int {
 	case errors.Is(err, errNo):
 		return exitNo
 	}
-	fmt.Fprintln(c.err, "kest:", visible(err.Error()))
+	fmt.Fprintln(c.err, "kest:", draw.Visible(err.Error()))
 	return exitMisuse
 }

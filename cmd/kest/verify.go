@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/draw"
 	"kest.example/kest/plugin"
 )
 
@@ -80,7 +81,7 @@ func (v *verifyCmd) Run(c console) error {
 	}
 	v.print(c, r)
 	if !v.JSON {
-		fmt.Fprint(c.out, drawLineage(lineage))
+		fmt.Fprint(c.out, draw.Lineage(lineage))
 	}
 	return nil
 }
@@ -131,14 +132,14 @@ func (v *verifyCmd) print(c console, r result) {
 	case r.Verified:
 		taints := "none"
 		if len(r.Taints) > 0 {
-			taints = visible(strings.Join(r.Taints, ", "))
+			taints = draw.Visible(strings.Join(r.Taints, ", "))
 		}
 		fmt.Fprintf(c.out, "verified: %d entries, trust %d, taints %s\n", r.Entries, r.TrustScore, taints)
 		for _, f := range r.Faults {
-			fmt.Fprintln(c.out, "reported:", visible(f.Message))
+			fmt.Fprintln(c.out, "reported:", draw.Visible(f.Message))
 		}
 	default:
-		fmt.Fprintf(c.out, "NOT verified: %s\n", visible(r.Error.Message))
+		fmt.Fprintf(c.out, "NOT verified: %s\n", draw.Visible(r.Error.Message))
 	}
 }
 

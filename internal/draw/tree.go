@@ -18,7 +18,11 @@ func Tree(entries []*kest.Entry, hashes []string) string {
 	t.children = make([][]int, len(entries))
 	var roots []int
 	for i, e := range entries {
-		if parent, ok := t.at[e.ParentIDs[0]]; ok {
+		parent, ok := -1, false
+		if len(e.ParentIDs) > 0 {
+			parent, ok = t.at[e.ParentIDs[0]]
+		}
+		if ok && parent < i { // what isn't verified may name itself, or a later one
 			t.children[parent] = append(t.children[parent], i)
 		} else {
 			roots = append(roots, i)
@@ -48,7 +52,7 @@ type tree struct {
 
 func (t *tree) node(i int, first, rest string) {
 	e := t.entries[i]
-	fmt.Fprintf(&t.out, "%s#%d %s  by %s  trust %d%s%s\n", first, i, e.Operation, e.Principal(), e.TrustScore, taints(e), t.more(e))
+	fmt.Fprintf(&t.out, "%s#%d %s  by %s  trust %d%s%s\n", first, i, Visible(e.Operation), Visible(e.Principal()), e.TrustScore, taints(e), t.more(e))
 	for n, child := range t.children[i] {
 		if n == len(t.children[i])-1 {
 			t.node(child, rest+"└─ ", rest+"   ")
@@ -61,13 +65,13 @@ func (t *tree) node(i int, first, rest string) {
 func taints(e *kest.Entry) string {
 	text := ""
 	if len(e.Taints) > 0 {
-		text = "  taints " + strings.Join(e.Taints, ", ")
+		text = "  taints " + Visible(strings.Join(e.Taints, ", "))
 	}
 	if e.IsRoot() {
-		text += "  origin " + e.Labels[kest.LabelSourceType]
+		text += "  origin " + Visible(e.Labels[kest.LabelSourceType])
 	}
 	if e.Classification != kest.ClassSystem {
-		text += "  (" + e.Classification + ")"
+		text += "  (" + Visible(e.Classification) + ")"
 	}
 	return text
 }
@@ -78,7 +82,11 @@ func (t *tree) more(e *kest.Entry) string {
 	}
 	text := "  joins"
 	for _, id := range e.ParentIDs {
-		text += fmt.Sprintf(" #%d", t.at[id])
+		if at, ok := t.at[id]; ok {
+			text += fmt.Sprintf(" #%d", at)
+		} else {
+			text += " (unknown)"
+		}
 	}
 	return text
 }

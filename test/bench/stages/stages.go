@@ -39,6 +39,9 @@ func All() []Stage {
 	for _, n := range [...]int{0, 1, 10, 100} {
 		list = append(list, Stage{"hook-allow-all/entries=" + strconv.Itoa(n), func() func() error { return hook(n, kest.AllowAll()) }})
 	}
+	for _, n := range [...]int{0, 3} {
+		list = append(list, Stage{"filter-cached/entries=" + strconv.Itoa(n), func() func() error { return filter(n) }})
+	}
 	return append(list,
 		Stage{"sign", sign}, Stage{"raw-sign", rawSign}, Stage{"cedar", cedarDecision},
 	)
