@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
 	"kest.example/kest/internal/draw"
+	"kest.example/kest/internal/forge"
 	"kest.example/kest/wasm"
 )
 
@@ -42,7 +42,7 @@ type hop struct {
 type demo struct {
 	c    console
 	hops map[string]*hop
-	seen string // the baggage of the last request that reached orders
+	seen string // the baggage of the last request that reached a service
 }
 
 // Run sends the requests. Its exit code is 1 when one isn't answered as it should be.
@@ -96,6 +96,7 @@ func (d *demo) close() {
 // app is every service: it calls the next one and forwards baggage and
 // traceparent, and knows nothing of Kest.
 func (d *demo) app(w http.ResponseWriter, r *http.Request) {
+	d.seen = strings.Join(r.Header.Values("Baggage"), ",")
 	next, path := "", ""
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/ask/"):
@@ -103,7 +104,6 @@ func (d *demo) app(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/plan/"):
 		next, path = "orders", "/orders/"+strings.TrimPrefix(r.URL.Path, "/plan/")
 	default:
-		d.seen = strings.Join(r.Header.Values("Baggage"), ",")
 		_, _ = io.WriteString(w, "done\n")
 		return
 	}
@@ -128,8 +128,8 @@ func (d *demo) run() error {
 	first := d.seen
 	denied := d.ask("2. The same way to a deletion: a policy of orders forbids it to what no person has checked",
 		"edge", "/ask/delete", nil, http.StatusForbidden)
-	tampered := d.ask("3. The first request's passport again, one character of its second entry changed",
-		"orders", "/orders/refund", tamper(first), http.StatusForbidden)
+	tampered := d.ask("3. The first request's passport again, the trust in its second entry raised to 100",
+		"orders", "/orders/refund", bagOf(forge.Trust(forge.Entries(first), 1)), http.StatusForbidden)
 	cut := d.ask("4. That passport without its last two entries, to look less tainted than it is",
 		"orders", "/orders/refund", shorten(first), http.StatusForbidden)
 	none := d.ask("5. No passport at all, past the edge", "orders", "/orders/refund", nil, http.StatusForbidden)
@@ -148,9 +148,15 @@ func (d *demo) ask(title, to, path string, header http.Header, want int) bool {
 	answer := d.send(to, path, header)
 	took := time.Since(start)
 	fmt.Fprintf(d.c.out, "   %d %s in %.2f ms\n", answer.Code, http.StatusText(answer.Code), float64(took.Microseconds())/1000)
-	if answer.Code == http.StatusOK {
-		d.draw()
-	} else {
+	sent := header.Get("Baggage")
+	switch {
+	case answer.Code == http.StatusOK:
+		fmt.Fprint(d.c.out, draw.Baggage(d.seen, "   "))
+	case d.seen != "":
+		fmt.Fprintf(d.c.out, "   %s\n   the lineage as far as it came:\n%s", answer.Body, draw.Baggage(d.seen, "     "))
+	case sent != "":
+		fmt.Fprintf(d.c.out, "   %s\n   what was sent says, and did not verify:\n%s", answer.Body, draw.Baggage(sent, "     "))
+	default:
 		fmt.Fprintf(d.c.out, "   %s\n", answer.Body)
 	}
 	fmt.Fprintln(d.c.out)
@@ -158,28 +164,6 @@ func (d *demo) ask(title, to, path string, header http.Header, want int) bool {
 		fmt.Fprintf(d.c.out, "   that should have been %d\n\n", want)
 	}
 	return answer.Code == want
-}
-
-// draw shows the lineage that the last service was sent. The filters verified it.
-func (d *demo) draw() {
-	in, err := baggage.Parse([]string{d.seen}, baggage.ReadOptions{})
-	if err != nil {
-		fmt.Fprintln(d.c.out, "  ", err)
-		return
-	}
-	var entries []*kest.Entry
-	var hashes []string
-	for _, compact := range in.Passport.Entries() {
-		ev, err := kest.ParseEvidence(compact, kest.SchemaStrict)
-		if err != nil {
-			fmt.Fprintln(d.c.out, "  ", err)
-			return
-		}
-		entries, hashes = append(entries, ev.Entry), append(hashes, ev.Hash)
-	}
-	for line := range strings.Lines(draw.Tree(entries, hashes)) {
-		fmt.Fprint(d.c.out, "   ", line)
-	}
 }
 
 // speed tells what a hop costs once everything is warm.
@@ -194,40 +178,15 @@ func (d *demo) speed(bag string) {
 		time.Since(start).Seconds()*1000/n, n)
 }
 
-func passportHeader(entries []string) http.Header {
-	return http.Header{"Baggage": {baggage.Passport + "=" + url.PathEscape(kest.NewPassport(entries...).String())}}
-}
-
-func entriesOf(bag string) []string {
-	in, err := baggage.Parse([]string{bag}, baggage.ReadOptions{})
-	if err != nil {
-		return nil
-	}
-	return in.Passport.Entries()
-}
-
-// tamper changes one character in the middle of the second entry.
-func tamper(bag string) http.Header {
-	entries := entriesOf(bag)
-	if len(entries) < 2 {
-		return nil
-	}
-	second := []byte(entries[1])
-	at := len(second) / 2
-	if second[at]++; second[at] > 'Z' {
-		second[at] = 'a'
-	}
-	entries[1] = string(second)
-	return passportHeader(entries)
-}
+func bagOf(entries []string) http.Header { return http.Header{"Baggage": {forge.Header(entries)}} }
 
 // shorten keeps the first entry and the tip of all.
 func shorten(bag string) http.Header {
-	entries := entriesOf(bag)
+	entries := forge.Entries(bag)
 	if len(entries) < 2 {
 		return nil
 	}
-	header := passportHeader(entries[:1])
+	header := bagOf(entries[:1])
 	header["Baggage"][0] += "," + baggage.ChainTip + "=" + kest.Hash(entries[len(entries)-1])
 	return header
 }

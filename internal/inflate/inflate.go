@@ -3,7 +3,10 @@
 // 0.07 MB of a guest's code; tests hold it against compress/zlib.
 package inflate
 
-import "errors"
+import (
+	"errors"
+	"math/bits"
+)
 
 // Errors of Zlib.
 var (
@@ -26,6 +29,7 @@ func Zlib(stream []byte, limit int) ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
+	d.align()
 	rest := d.in[d.at:]
 	if len(rest) != trailer || uint32(rest[0])<<24|uint32(rest[1])<<16|uint32(rest[2])<<8|uint32(rest[3]) != adler32(d.out) {
 		return nil, ErrFormat
@@ -83,6 +87,21 @@ func (d *decoder) take(n uint) int {
 	return int(v)
 }
 
+// fill takes bytes as long as they fit.
+func (d *decoder) fill() {
+	for d.have <= 24 && d.at < len(d.in) {
+		d.bits |= uint32(d.in[d.at]) << d.have
+		d.at++
+		d.have += 8
+	}
+}
+
+// align drops the rest of a byte that was begun, and gives whole ones back.
+func (d *decoder) align() {
+	d.at -= int(d.have / 8) //nolint:gosec // at most 3
+	d.bits, d.have = 0, 0
+}
+
 func (d *decoder) put(c byte) {
 	if len(d.out) >= d.limit {
 		d.fail(ErrBound)
@@ -109,7 +128,7 @@ func (d *decoder) block() (last bool) {
 }
 
 func (d *decoder) stored() {
-	d.bits, d.have = 0, 0
+	d.align()
 	n, inverse := d.take(16), d.take(16)
 	if n != inverse^0xffff || len(d.in)-d.at < n {
 		d.fail(ErrFormat)
@@ -125,7 +144,11 @@ func (d *decoder) stored() {
 type code struct {
 	counts  [16]int
 	symbols []int
+	short   [1 << shortBits]uint16 // by the next bits: symbol<<4 | length, 0 where the code is longer
 }
+
+// shortBits is up to which length codes are found in one step.
+const shortBits = 9
 
 // newCode makes the code of the lengths; ok is false where they make none. One
 // lone code of length 1, or none at all, may be incomplete.
@@ -134,8 +157,8 @@ func newCode(lengths []int) (c code, ok bool) {
 		c.counts[n]++
 	}
 	c.counts[0] = 0
-	left, used := 1, 0
-	var next [16]int
+	left, used, first := 1, 0, 0
+	var next, value [16]int
 	for n := 1; n < 16; n++ {
 		left = left<<1 - c.counts[n]
 		if left < 0 {
@@ -143,18 +166,45 @@ func newCode(lengths []int) (c code, ok bool) {
 		}
 		next[n] = used
 		used += c.counts[n]
+		first = (first + c.counts[n-1]) << 1
+		value[n] = first
 	}
 	c.symbols = make([]int, used)
 	for symbol, n := range lengths {
 		if n > 0 {
 			c.symbols[next[n]] = symbol
 			next[n]++
+			c.enter(symbol, n, value[n])
+			value[n]++
 		}
 	}
 	return c, left == 0 || used == 0 || used == 1 && c.counts[1] == 1
 }
 
+// enter puts a short code into the table, wherever the next bits begin with it.
+// Codes stand in the stream with their highest bit first.
+func (c *code) enter(symbol, n, value int) {
+	if n > shortBits {
+		return
+	}
+	reversed := int(bits.Reverse16(uint16(value)) >> (16 - n)) //nolint:gosec // of at most 9 bits
+	for i := reversed; i < len(c.short); i += 1 << n {
+		c.short[i] = uint16(symbol<<4 | n) //nolint:gosec // a symbol is below 288
+	}
+}
+
 func (d *decoder) symbol(c *code) int {
+	d.fill()
+	if e := c.short[d.bits&(1<<shortBits-1)]; e != 0 && uint(e&15) <= d.have {
+		d.bits >>= e & 15
+		d.have -= uint(e & 15)
+		return int(e >> 4)
+	}
+	return d.longSymbol(c)
+}
+
+// longSymbol reads a code bit by bit.
+func (d *decoder) longSymbol(c *code) int {
 	value, first, index := 0, 0, 0
 	for n := 1; n < 16; n++ {
 		value |= d.take(1)
