@@ -98,7 +98,7 @@ func (d *decoder) fill() {
 
 // align drops the rest of a byte that was begun, and gives whole ones back.
 func (d *decoder) align() {
-	d.at -= int(d.have / 8) //nolint:gosec // at most 3
+	d.at -= int(d.have / 8)
 	d.bits, d.have = 0, 0
 }
 
