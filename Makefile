@@ -51,7 +51,7 @@ tools: ## Fetch the tools that tools.env pins into .tools/
 
 .PHONY: clean
 clean: ## Remove what `make wasm` built (the tools stay; they are in .tools/)
-	rm -rf wasm/*.wasm wasm/SHA256SUMS wasm/.new.*
+	rm -rf wasm/*.wasm wasm/SHA256SUMS .wasm.new.*
 
 ##@ Test
 
