@@ -42,7 +42,11 @@ func Taints(parents [][]string, added, removed []string) []string {
 	if len(removed) == 0 {
 		return all
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(t string) bool { return slices.Contains(removed, t) })
+	removed = labelSet(removed)
+	return slices.DeleteFunc(slices.Clone(all), func(t string) bool {
+		_, gone := slices.BinarySearch(removed, t)
+		return gone
+	})
 }
 
 // missing returns the first label of want that have lacks; both are sets.

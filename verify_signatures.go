@@ -2,6 +2,7 @@ package kest
 
 import (
 	"crypto/sha256"
+	"strings"
 	"sync"
 
 	"kest.example/kest/internal/jws"
@@ -61,7 +62,7 @@ func (r *verification) findKeys() (*VerificationError, error) {
 		c := &r.entries[i]
 		request := c.ev.keyRequest()
 		if known != nil && !known.Known(request) {
-			unknown[request.Principal+"\x00"+request.KeyID+"\x00"+request.Binding] = true
+			unknown[strings.Join(append([]string{request.Principal, request.KeyID, request.Binding, request.JWK}, request.X5C...), "\x00")] = true
 			if len(unknown) > r.v.limits.UnknownKeys {
 				return c.ev.fault(i, ReasonLimit, "too many keys that are not known yet"), nil
 			}

@@ -40,6 +40,16 @@ func (m member) isKest() bool {
 	return len(m.key) >= len(prefix) && strings.EqualFold(m.key[:len(prefix)], prefix)
 }
 
+// disguised reports whether the name becomes Kest's for a reader that decodes
+// names; W3C Baggage has no encoding of them.
+func (m member) disguised() bool {
+	if m.isKest() || !strings.ContainsAny(m.key, "%+") {
+		return false
+	}
+	key, ok := decode(strings.ReplaceAll(m.key, "+", " "))
+	return ok && member{key: strings.TrimSpace(key)}.isKest()
+}
+
 // split reads all baggage headers as one list, and stops behind maxRead members.
 func split(headers []string) (list []member) {
 	for _, h := range headers {

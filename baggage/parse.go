@@ -56,6 +56,13 @@ func Parse(headers []string, options ReadOptions) (*Incoming, error) {
 		return nil, malformed("too many members")
 	}
 	for _, m := range list {
+		if m.disguised() {
+			// Who decodes names would take it for ours.
+			if options.Strip {
+				continue
+			}
+			return nil, malformed("a member whose name is Kest's only when decoded")
+		}
 		if !m.isKest() {
 			in.others = append(in.others, m.raw)
 			continue
@@ -191,7 +198,9 @@ func (in *Incoming) choose() error {
 	if n := len(entries); n > 0 && !slices.Equal(in.tips, []string{kest.Hash(entries[n-1])}) {
 		return refused("of several carriers the strongest does not end in the chain tip")
 	}
-	in.hasTip = false
+	if len(entries) > 0 {
+		in.hasTip = false // it was the last entry
+	}
 	return nil
 }
 

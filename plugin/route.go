@@ -266,7 +266,7 @@ func splitPath(path string) ([]string, error) {
 }
 
 func decodeSegment(s string) (string, error) {
-	if strings.ContainsAny(s, "\\#?\x00") {
+	if strings.ContainsAny(s, "\\#?;\x00") {
 		return "", pathError("the path has a byte that it may not have")
 	}
 	if strings.IndexByte(s, '%') < 0 {
@@ -285,7 +285,7 @@ func decodeSegment(s string) (string, error) {
 		if !ok {
 			return "", pathError("the path is not percent-encoded")
 		}
-		if c == '/' || c == '\\' || c == 0 {
+		if c == '/' || c == '\\' || c == ';' || c == 0 {
 			return "", pathError("the path has an encoded slash, backslash or NUL")
 		}
 		b = append(b, c)

@@ -12,6 +12,7 @@ import (
 var (
 	ErrFormat = errors.New("inflate: not one whole zlib stream")
 	ErrBound  = errors.New("inflate: the stream holds more than the bound")
+	ErrBlocks = errors.New("inflate: more blocks than their content is worth")
 )
 
 // Zlib returns what a zlib stream holds. More than limit bytes is ErrBound,
@@ -23,7 +24,10 @@ func Zlib(stream []byte, limit int) ([]byte, error) {
 		return nil, ErrFormat
 	}
 	d := decoder{in: stream[header:], limit: limit}
-	for last := false; !last && d.err == nil; {
+	for last, blocks := false, 0; !last && d.err == nil; blocks++ {
+		if blocks > fewBlocks+len(d.out)/bytesPerBlock {
+			return nil, ErrBlocks
+		}
 		last = d.block()
 	}
 	if d.err != nil {
@@ -36,6 +40,13 @@ func Zlib(stream []byte, limit int) ([]byte, error) {
 	}
 	return d.out, nil
 }
+
+// Each block costs the making of its codes, even one that holds nothing.
+// Compressors put tens of thousands of bytes into one.
+const (
+	fewBlocks     = 16
+	bytesPerBlock = 512
+)
 
 func adler32(b []byte) uint32 {
 	const (

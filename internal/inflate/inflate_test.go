@@ -72,6 +72,9 @@ func FuzzAgainstStandardLibrary(f *testing.F) {
 		const limit = 1 << 16
 		got, err := Zlib(stream, limit)
 		want, wantErr := standard(stream, limit)
+		if errors.Is(err, ErrBlocks) {
+			return // the standard library takes any number
+		}
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("error %v, the standard library says %v", err, wantErr)
 		}

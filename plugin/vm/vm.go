@@ -40,6 +40,8 @@ type request struct {
 	headers  []plugin.Header
 	exchange *plugin.Exchange
 	passed   bool // it may go on to the upstream
+	call     uint32
+	calling  bool // call is, or was, under way
 }
 
 // maxCallBody bounds the answer to a callout, 1 MiB.
@@ -203,7 +205,7 @@ func (v *VM) callOut(r *request, call plugin.Call) proxywasm.Action {
 		v.host.Log(proxywasm.LogError, "kest: the call to "+call.Cluster+" could not be made: "+status.String())
 		return v.apply(r, r.exchange.Resume(plugin.CallResult{}))
 	}
-	v.calls[id] = r
+	v.calls[id], r.call, r.calling = r, id, true
 	return proxywasm.Pause
 }
 
@@ -282,6 +284,10 @@ func (v *VM) onward(id uint32) proxywasm.Action {
 
 // Delete implements proxywasm.VM.
 func (v *VM) Delete(id uint32) {
+	// A host that drops the calls of a request that is gone answers none of them.
+	if r := v.requests[id]; r != nil && r.calling {
+		delete(v.calls, r.call)
+	}
 	delete(v.requests, id)
 	delete(v.filters, id)
 }
