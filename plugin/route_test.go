@@ -13,7 +13,7 @@ import (
 func TestSplitPath(t *testing.T) { // DESIGN 5
 	for p, want := range map[string][]string{
 		"/": {""}, "/a": {"a"}, "/a/": {"a", ""}, "/a/b": {"a", "b"}, "/a%20b": {"a b"}, "/%252e": {"%2e"}, "/a..b": {"a..b"}, "/...": {"..."},
-		"/a+b": {"a+b"}, "/a;b=c": {"a;b=c"}, "/%C3%A4": {"ä"}, "/ä": {"ä"}, "/a:b@c": {"a:b@c"}, "/%3f%23": {"?#"},
+		"/a+b": {"a+b"}, "/%C3%A4": {"ä"}, "/ä": {"ä"}, "/a:b@c": {"a:b@c"}, "/%3f%23": {"?#"},
 	} {
 		if got, err := splitPath(p); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v", p, got, err)
@@ -21,7 +21,7 @@ func TestSplitPath(t *testing.T) { // DESIGN 5
 	}
 	for _, p := range []string{
 		"", "a", "*", "http://x/", "//", "//a", "/a//b", "/a//", "/.", "/..", "/a/.", "/a/..", "/../a", "/./a", "/%2e", "/%2E%2e", "/.%2e/a", "/a/%2e/",
-		`/\`, `/a\b`, "/%5c", "/a%5Cb", "/%2f", "/a%2Fb", "/%00", "/a\x00", "/%", "/%1", "/%zz", "/%1g", "/%ff", "/\xff", "/a?b", "/a#b", "/%c0%af",
+		`/\`, `/a\b`, "/%5c", "/a%5Cb", "/%2f", "/a%2Fb", "/%00", "/a\x00", "/%", "/%1", "/%zz", "/%1g", "/%ff", "/\xff", "/a?b", "/a#b", "/%c0%af", "/a;b=c", "/a%3Bb", "/..;/x", "/a/;/b",
 	} {
 		if got, err := splitPath(p); err == nil {
 			t.Errorf("%q was read as %q", p, got)
