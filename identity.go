@@ -25,6 +25,13 @@ type Identity struct {
 	Binding    string    // goes into the header when set (CONTRACT 8)
 	InlineJWK  bool      // the key stands beside an audience-bound binding
 	NotAfter   time.Time // zero: for ever; past it nothing is signed
+
+	// X5C is the chain that vouches for the key, standard base64 of DER, leaf
+	// first, without the root. It goes into the header (direct mode).
+	X5C []string
+	// BindingKeyID names the key in the bindings that it signs where there is no
+	// X5C, such as the ARN of a KMS key; "" is the key's thumbprint.
+	BindingKeyID string
 }
 
 // Provider resolves the identity of this workload (F-ID-01). While it has
@@ -119,20 +126,30 @@ func (id *Identity) sign(ctx context.Context, typ string, payload []byte, now ti
 	if !id.NotAfter.IsZero() && !now.Before(id.NotAfter) {
 		return "", unavailable("the identity of "+id.WorkloadID+" has expired", nil)
 	}
-	h := jws.Header{Algorithm: id.Key.Algorithm(), KeyID: id.Key.Thumbprint(), Type: typ, Binding: id.Binding}
+	h := jws.Header{
+		Algorithm: id.Key.Algorithm(), KeyID: id.Key.Thumbprint(), Type: typ, Binding: id.Binding, X5C: id.X5C,
+	}
 	if id.InlineJWK {
 		var err error
 		if h.JWK, err = jcs.ParseString(id.Key.JWK()); err != nil {
 			return "", err
 		}
 	}
+	return id.compact(ctx, h, payload)
+}
+
+// compact signs under a header.
+func (id *Identity) compact(ctx context.Context, h jws.Header, payload []byte) (string, error) {
 	input := jws.Input(h, payload)
 	signature, err := id.Signer.Sign(ctx, []byte(input))
 	if err != nil {
 		return "", unavailable("signing as "+id.WorkloadID, err)
 	}
-	if size := len(signature); size == 0 || id.Key.Algorithm() != jws.RS256 && size != ed25519.SignatureSize {
+	if size := len(signature); size == 0 || h.Algorithm != jws.RS256 && size != ed25519.SignatureSize {
 		return "", unavailable("signing as "+id.WorkloadID+" gave no signature", nil)
+	}
+	if h.Algorithm == jws.ES256 {
+		signature = jws.LowS(signature)
 	}
 	return input + "." + jws.Encode(signature), nil
 }

@@ -11,16 +11,16 @@ import (
 
 // Binder ties a session key to this workload (CONTRACT 8).
 type Binder interface {
-	// Bind returns the workload's id, the binding that goes inline or "", and
-	// until when the key counts.
+	// Bind returns the workload's id, the binding and until when the key counts.
+	// While the workload has no identity its error wraps ErrUnavailable.
 	Bind(ctx context.Context, key PublicKey) (*Bound, error)
 }
 
 // Bound is what a Binder made of a key.
 type Bound struct {
 	WorkloadID string
-	Inline     string // a compact JWT for the header, or ""
-	InlineJWK  bool
+	Binding    string // a compact JWT; "" where only a directory has it
+	InlineJWK  bool   // the binding is an audience-bound token and doesn't hold the key
 	NotAfter   time.Time
 }
 
@@ -115,6 +115,6 @@ func (s *Session) fresh(ctx context.Context) *Identity {
 		return nil
 	}
 	identity.WorkloadID, identity.NotAfter = bound.WorkloadID, bound.NotAfter
-	identity.Binding, identity.InlineJWK = bound.Inline, bound.InlineJWK
+	identity.Binding, identity.InlineJWK = bound.Binding, bound.InlineJWK
 	return identity
 }

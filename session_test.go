@@ -242,7 +242,7 @@ func TestSessionBindsOnceForAll(t *testing.T) {
 func TestSessionInlineBinding(t *testing.T) {
 	clock := newClock()
 	b := newBinder(clock)
-	b.bound = kest.Bound{WorkloadID: edge, Inline: "a.b.c", InlineJWK: true, NotAfter: clock.Now().Add(time.Hour)}
+	b.bound = kest.Bound{WorkloadID: edge, Binding: "a.b.c", InlineJWK: true, NotAfter: clock.Now().Add(time.Hour)}
 	b.let <- nil
 	session := kest.NewSession(b, clock.Now)
 	h, err := kest.NewHook(session, kest.AllowAll(), kest.WithHookClock(clock.Now))

@@ -265,19 +265,13 @@ func (e *Evidence) check(k Key) SignatureCheck {
 	return SignatureCheck{Key: k.Public, Input: []byte(e.message.Input), Signature: e.message.Signature}
 }
 
-// p256HalfOrder is half of P-256's order: a low s lies at or below it.
-var p256HalfOrder = [32]byte{
-	0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-	0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
-}
-
 // lowS reports whether an ES256 signature has a low s, which only the strict schema asks.
 func (r *verification) lowS(c *checked) bool {
 	sig := c.ev.message.Signature
 	if r.v.schema != SchemaStrict || c.ev.Algorithm() != jws.ES256 || len(sig) != 64 {
 		return true
 	}
-	return string(sig[32:]) <= string(p256HalfOrder[:])
+	return jws.IsLowS(sig)
 }
 
 // signatureID says: this evidence under this key. Nothing else is remembered;

@@ -19,8 +19,10 @@ const (
 
 // Types of a JWS in this project (RFC 7515 section 4.1.9).
 const (
-	TypeEntry  = "JWS"
-	TypeDenial = "kest-denial+jws"
+	TypeEntry   = "JWS"
+	TypeDenial  = "kest-denial+jws"
+	TypeBinding = "kest-binding+jwt" // ties a session key to a workload (CONTRACT 8)
+	TypeSession = "kest-session+jws" // proves possession of a session key (DESIGN 6)
 )
 
 // ErrAlgorithm is returned for a JWS whose alg is none of those above.
