@@ -60,6 +60,10 @@ var (
 	// reached or answered late: an identity, a key source, an engine, a cache.
 	// A proxy answers 503.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrKeyPending is returned by a KeySource that has to call out for a key
+	// and can't wait. A verification goes on to ask for the other entries' keys
+	// and then fails with it; with the keys at hand it is begun anew.
+	ErrKeyPending = errors.New("the key is still to be fetched")
 	// ErrConfiguration is wrapped by every error that a change of configuration mends.
 	ErrConfiguration = errors.New("configuration")
 	// ErrNoRoot is returned for a call without a passport where no root is granted.

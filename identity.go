@@ -1,6 +1,7 @@
 package kest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"time"
@@ -91,15 +92,11 @@ func SeedIdentity(workload string, seed []byte) (*Identity, error) {
 	if workload == "" {
 		return nil, configurationError("an identity needs a workload id")
 	}
-	private, err := ed25519.NewPrivateKey(seed)
+	key, err := newEd25519Key(bytes.Clone(seed))
 	if err != nil {
-		return nil, &detailError{"the seed", err}
+		return nil, err
 	}
-	public, err := jws.NewEd25519(private.Public())
-	if err != nil {
-		return nil, &detailError{"the key of the seed", err}
-	}
-	return &Identity{WorkloadID: workload, Key: PublicKey{public}, Signer: ed25519Signer{private}}, nil
+	return key.Identity(workload, nil), nil
 }
 
 // NewIdentity makes an identity of a JWK and whoever signs under it.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"kest.example/kest/internal/ed25519"
+	"kest.example/kest/internal/jws"
 )
 
 // Binder ties a session key to this workload (CONTRACT 8).
@@ -24,12 +24,14 @@ type Bound struct {
 	NotAfter   time.Time
 }
 
-// Session is a Provider with a short-lived Ed25519 key in memory, which
-// another provider binds to the workload. It makes and binds a new key when
-// two thirds of the old one's life are over.
+// Session is a Provider with a short-lived key in memory, which another
+// provider binds to the workload. It makes and binds a new key when two thirds
+// of the old one's life are over; what is being signed under the old one goes on.
 type Session struct {
-	binder Binder
-	now    func() time.Time
+	binder    Binder
+	now       func() time.Time
+	algorithm string
+	directory bool
 
 	mu      sync.Mutex
 	current *Identity
@@ -37,12 +39,27 @@ type Session struct {
 	renew   chan struct{} // closed when the renewal under way ends
 }
 
-// NewSession makes a session. Its first key is made at the first use.
-func NewSession(binder Binder, now func() time.Time) *Session {
+// SessionOption is a choice that NewSession takes.
+type SessionOption func(*Session)
+
+// SessionES256 signs with P-256 instead of Ed25519, as fleets under FIPS rules want it.
+func SessionES256() SessionOption { return func(s *Session) { s.algorithm = jws.ES256 } }
+
+// SessionDirectory leaves the binding out of the entries: verifiers find it by
+// the key's kid in a directory, which the binder told of it.
+func SessionDirectory() SessionOption { return func(s *Session) { s.directory = true } }
+
+// NewSession makes a session. Its first key is made at the first use. now is
+// time.Now where it is nil.
+func NewSession(binder Binder, now func() time.Time, options ...SessionOption) *Session {
 	if now == nil {
 		now = time.Now
 	}
-	return &Session{binder: binder, now: now}
+	s := &Session{binder: binder, now: now, algorithm: jws.EdDSA}
+	for _, option := range options {
+		option(s)
+	}
+	return s
 }
 
 // Identity implements Provider. While a valid key is there, nobody waits for a
@@ -102,19 +119,18 @@ func (s *Session) bind(done chan struct{}) {
 
 // fresh makes a key and has it bound; nil where that fails.
 func (s *Session) fresh(ctx context.Context) *Identity {
-	seed := make([]byte, ed25519.SeedSize)
-	if _, err := rand.Read(seed); err != nil {
-		return nil
-	}
-	identity, err := SeedIdentity("unbound", seed)
+	key, err := NewSessionKey(s.algorithm, rand.Reader)
 	if err != nil {
 		return nil
 	}
-	bound, err := s.binder.Bind(ctx, identity.Key)
+	bound, err := s.binder.Bind(ctx, key.Public())
 	if err != nil || bound.WorkloadID == "" || !s.now().Before(bound.NotAfter) {
 		return nil
 	}
-	identity.WorkloadID, identity.NotAfter = bound.WorkloadID, bound.NotAfter
-	identity.Binding, identity.InlineJWK = bound.Binding, bound.InlineJWK
+	identity := key.Identity(bound.WorkloadID, nil)
+	identity.NotAfter = bound.NotAfter
+	if !s.directory {
+		identity.Binding, identity.InlineJWK = bound.Binding, bound.InlineJWK
+	}
 	return identity
 }

@@ -2,6 +2,7 @@ package kest
 
 import (
 	"crypto/sha256"
+	"errors"
 	"strings"
 	"sync"
 
@@ -56,33 +57,66 @@ func (r *verification) keysAndSignatures() (*VerificationError, error) {
 
 // findKeys gives every entry the keys that may have signed it.
 func (r *verification) findKeys() (*VerificationError, error) {
+	if fault := r.countUnknown(); fault != nil {
+		return fault, nil
+	}
+	pending := false
+	for i := range r.entries {
+		c := &r.entries[i]
+		fault, err := r.keysOf(i, c)
+		switch {
+		case errors.Is(err, ErrKeyPending):
+			pending = true
+		case err != nil:
+			return nil, unavailable("the keys of "+c.ev.Entry.Principal(), err)
+		case fault != nil: // which no key that is still to come can mend
+			return fault, nil
+		}
+	}
+	if pending {
+		return nil, ErrKeyPending
+	}
+	return nil, nil
+}
+
+// countUnknown bounds how many keys a passport makes a source work for (CONTRACT 3.1).
+func (r *verification) countUnknown() *VerificationError {
+	source, ok := r.v.keys.(KnownKeySource)
+	if !ok {
+		return nil
+	}
 	unknown := make(map[string]bool)
-	known, _ := r.v.keys.(KnownKeySource)
 	for i := range r.entries {
 		c := &r.entries[i]
 		request := c.ev.keyRequest()
-		if known != nil && !known.Known(request) {
-			unknown[strings.Join(append([]string{request.Principal, request.KeyID, request.Binding, request.JWK}, request.X5C...), "\x00")] = true
-			if len(unknown) > r.v.limits.UnknownKeys {
-				return c.ev.fault(i, ReasonLimit, "too many keys that are not known yet"), nil
-			}
+		if source.Known(request) {
+			continue
 		}
-		keys, err := r.v.keys.Keys(r.ctx, request)
-		if err != nil {
-			if fault := AsVerificationError(err); fault != nil {
-				return c.ev.fault(i, fault.Reason, fault.Detail), nil
-			}
-			return nil, unavailable("the keys of "+request.Principal, err)
+		unknown[strings.Join(append([]string{request.Principal, request.KeyID, request.Binding, request.JWK}, request.X5C...), "\x00")] = true
+		if len(unknown) > r.v.limits.UnknownKeys {
+			return c.ev.fault(i, ReasonLimit, "too many keys that are not known yet")
 		}
-		if len(keys) == 0 {
-			return c.ev.fault(i, ReasonNoKey, "no key of its principal is known"), nil
-		}
-		if c.candidates = candidates(keys, request); len(c.candidates) == 0 {
-			return c.ev.fault(i, ReasonAlgorithm, "its principal has no key for "+request.Algorithm), nil
-		}
-		if r.v.schema == SchemaStrict && c.candidates[0].Public.Thumbprint() != request.KeyID {
-			return c.ev.fault(i, ReasonSchema, "its kid is not the thumbprint of a key of its principal"), nil
-		}
+	}
+	return nil
+}
+
+func (r *verification) keysOf(i int, c *checked) (*VerificationError, error) {
+	request := c.ev.keyRequest()
+	keys, err := r.v.keys.Keys(r.ctx, request)
+	if fault := AsVerificationError(err); fault != nil {
+		return c.ev.fault(i, fault.Reason, fault.Detail), nil
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(keys) == 0:
+		return c.ev.fault(i, ReasonNoKey, "no key of its principal is known"), nil
+	}
+	if c.candidates = candidates(keys, request); len(c.candidates) == 0 {
+		return c.ev.fault(i, ReasonAlgorithm, "its principal has no key for "+request.Algorithm), nil
+	}
+	if r.v.schema == SchemaStrict && c.candidates[0].Public.Thumbprint() != request.KeyID {
+		return c.ev.fault(i, ReasonSchema, "its kid is not the thumbprint of a key of its principal"), nil
 	}
 	return nil, nil
 }

@@ -115,10 +115,19 @@ func parseEC(v *jcs.Value) (*PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	return NewP256(x, y)
+}
+
+// NewP256 makes the key of a point of P-256, given by its coordinates of 32
+// bytes each. In a guest the host checks the point, at each signature.
+func NewP256(x, y []byte) (*PublicKey, error) {
 	k := &PublicKey{algorithm: ES256}
 	k.name(`{"crv":"P-256","kty":"EC","x":"` + Encode(x) + `","y":"` + Encode(y) + `"}`)
 	k.der = append(append(append([]byte(nil), p256Prefix...), x...), y...)
-	return k, k.makeEC(x, y)
+	if err := k.makeEC(x, y); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // p256Prefix is the DER before X and Y in the SubjectPublicKeyInfo of a P-256
