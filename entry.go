@@ -14,9 +14,12 @@ const (
 
 // Names of labels in an entry.
 const (
-	LabelPrincipal    = "principal"          // workload id of the signer
-	LabelTraceID      = "trace_id"           // 32 lower-case hex digits (W3C Trace Context)
-	LabelIdentity     = "kest.identity"      // JSON text {agent, task, user}
+	LabelPrincipal    = "principal"     // workload id of the signer
+	LabelTraceID      = "trace_id"      // 32 lower-case hex digits (W3C Trace Context)
+	LabelIdentity     = "kest.identity" // JSON text {agent, task, user}
+	LabelAct          = "kest.act"      // JSON text of a token's chain of actors, the outermost first
+	LabelOIDCIssuer   = "oidc.iss"
+	LabelOIDCSubject  = "oidc.sub"
 	LabelSourceType   = "kest.source_type"   // origin of a root, the hop's own source otherwise
 	LabelResourceID   = "kest.resource_id"   //
 	LabelResourceAttr = "kest.resource_attr" // JSON text of the attribute map (F-IC-04)

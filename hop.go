@@ -110,6 +110,7 @@ type Workshop struct {
 type Call struct {
 	Operation   string // where it differs from the hop's, as with a path pattern's names
 	Actor       Actor
+	ActChain    []string // of a token with act (RFC 8693 section 4.1), the outermost first
 	Resource    Resource
 	Attributes  *jcs.Value // of the subject, from configuration
 	TraceID     string     // 32 hex digits, or ""
@@ -223,6 +224,12 @@ func (e *Entry) label(identity *Identity, source string, c Call) error {
 	}
 	if c.TraceID != "" {
 		e.Labels[LabelTraceID] = c.TraceID
+	}
+	if len(c.ActChain) > 1 {
+		e.Labels[LabelAct] = string(appendStrings(nil, c.ActChain))
+	}
+	if issuer, subject, ok := strings.Cut(identity.WorkloadID, "#"); ok && strings.Contains(issuer, "://") {
+		e.Labels[LabelOIDCIssuer], e.Labels[LabelOIDCSubject] = issuer, subject
 	}
 	if c.Resource.ID != "" {
 		e.Labels[LabelResourceID] = c.Resource.ID

@@ -204,6 +204,10 @@ func (in *Incoming) choose() error {
 	return nil
 }
 
+// Adopt takes a passport that did not come in a header but is kept in this
+// process. Its tips are its leaves.
+func (in *Incoming) Adopt(p kest.Passport) { in.Passport = p }
+
 // CheckTip refuses a chain tip that isn't exactly the lineage's set of leaves.
 // A passport without a chain tip is fine.
 func (in *Incoming) CheckTip(l *kest.Lineage) error {

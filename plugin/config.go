@@ -18,6 +18,11 @@ type Config struct {
 	Workload string
 	Identity IdentityConfig
 	Keys     kest.StaticKeys
+	// AskAgent has keys asked of the agent that are not in Keys.
+	AskAgent bool
+	Signers  bool        // keys.signers is there; the host or the agent reads it
+	Egress   bool        // direction: egress
+	User     *UserConfig // nil reads no token
 
 	Authority             kest.Authority
 	TrustAllClaims        bool
@@ -36,8 +41,11 @@ type Config struct {
 
 // IdentityConfig says with which key entries are signed.
 type IdentityConfig struct {
-	Seed  []byte // insecure_seed, 32 bytes
-	Local bool   // insecure_local
+	Agent     *AgentConfig // a session key that the agent binds
+	Seed      []byte       // insecure_seed, 32 bytes
+	Local     bool         // insecure_local
+	Inline    bool         // bindings go into the entries' headers
+	Algorithm string       // of the session key: EdDSA or ES256
 }
 
 // LineageConfig says how passports are verified.
@@ -107,11 +115,10 @@ func (c *Config) read(n node) {
 	n.object("kest", "direction", "workload", "identity", "keys", "authority", "insecure_trust_all_claims",
 		"insecure_baggage_identity", "lineage", "propagation", "edge", "user", "routes", "subjects",
 		"default_route", "policies", "telemetry", "classification_taints")
-	n.unbuilt("user", "telemetry")
-	if n.get("direction").choice("ingress", "egress") == "egress" {
-		n.get("direction").fail("egress is not built yet")
-	}
+	n.unbuilt("telemetry")
+	c.Egress = n.get("direction").choice("ingress", "egress") == "egress"
 	c.Workload = n.get("workload").required()
+	c.InsecureActor = n.get("insecure_baggage_identity").flag()
 	c.readKest(n.get("kest"))
 	c.readIdentity(n.get("identity"))
 	c.readKeys(n.get("keys"))
@@ -119,7 +126,7 @@ func (c *Config) read(n node) {
 	c.readLineage(n.get("lineage"))
 	c.readPropagation(n.get("propagation"))
 	c.readEdge(n.get("edge"))
-	c.InsecureActor = n.get("insecure_baggage_identity").flag()
+	c.readUser(n.get("user"))
 	c.readClasses(n.get("classification_taints"))
 	c.readSubjects(n.get("subjects"))
 	c.readPolicies(n.get("policies"))
@@ -156,32 +163,63 @@ func (c *Config) readKest(n node) {
 
 func (c *Config) readIdentity(n node) {
 	n.object("agent", "insecure_seed", "insecure_local", "binding", "algorithm")
-	n.unbuilt("agent")
-	n.get("binding").choice("directory", "inline")
-	if n.get("algorithm").choice(jws.EdDSA, jws.ES256) == jws.ES256 {
-		n.get("algorithm").fail("ES256 is not built yet")
-	}
-	c.Identity.Local = n.get("insecure_local").flag()
+	id := &c.Identity
+	id.Inline = n.get("binding").choice("directory", "inline") == "inline"
+	id.Algorithm = n.get("algorithm").choice(jws.EdDSA, jws.ES256)
+	id.Local = n.get("insecure_local").flag()
+	id.Agent = readAgent(n.get("agent"))
 	if seed := n.get("insecure_seed"); seed.there() {
 		b, err := jws.Decode(seed.text())
 		if err != nil || len(b) != 32 {
 			seed.fail("is no base64url of 32 bytes")
 		}
-		c.Identity.Seed = b
-		if c.Identity.Local {
-			n.fail("has insecure_seed and insecure_local, of which one must be there")
+		id.Seed = b
+	}
+	switch {
+	case id.Seed != nil && id.Local:
+		n.fail("has insecure_seed and insecure_local, of which one must be there")
+	case id.Agent != nil && (id.Seed != nil || id.Local):
+		n.fail("has an agent and an insecure key, of which one must be there")
+	case id.Agent == nil && id.Inline:
+		n.get("binding").fail("inline needs identity.agent, which binds the key")
+	case id.Agent == nil && id.Algorithm == jws.ES256:
+		n.get("algorithm").fail("ES256 needs identity.agent, which binds the key")
+	}
+}
+
+func readAgent(n node) *AgentConfig {
+	if !n.there() {
+		return nil
+	}
+	n.object("cluster", "authority", "token")
+	a := &AgentConfig{Cluster: n.get("cluster").required(), Authority: n.get("authority").text(), Token: n.get("token").text()}
+	if a.Authority == "" {
+		a.Authority = a.Cluster
+	}
+	for i := range len(a.Token) {
+		if a.Token[i] <= ' ' || a.Token[i] > '~' {
+			n.get("token").fail("is no bearer token: it has white space or other than ASCII")
+			break
 		}
 	}
+	return a
 }
 
 func (c *Config) readKeys(n node) {
 	n.object("static", "agent", "signers")
-	if n.get("agent").flag() {
-		n.get("agent").fail("not built yet")
+	if c.AskAgent = n.get("agent").flag(); c.AskAgent && c.Identity.Agent == nil {
+		n.get("agent").fail("needs identity.agent, which says where the agent is")
 	}
-	if n.get("signers").want(jcs.Array) && n.get("signers").v.Len() > 0 {
-		n.get("signers").fail("not built yet")
-	}
+	n.get("signers").each(func(s node) {
+		c.Signers = true
+		s.object("principals", "jwk", "jwks", "issuer")
+		if len(s.get("principals").strings()) == 0 {
+			s.get("principals").fail("is missing or empty")
+		}
+		if s.get("jwk").there() == s.get("jwks").there() {
+			s.fail("has not exactly one of jwk and jwks")
+		}
+	})
 	c.Keys = kest.StaticKeys{}
 	n.get("static").each(func(k node) {
 		k.object("principal", "jwk")
@@ -190,6 +228,36 @@ func (c *Config) readKeys(n node) {
 		k.get("jwk").failed(err)
 		c.Keys[principal] = append(c.Keys[principal], key)
 	})
+}
+
+func (c *Config) readUser(n node) {
+	if !n.there() {
+		return
+	}
+	n.object("jwt", "required")
+	jwt := n.get("jwt").object("metadata_key", "claims")
+	claims := jwt.get("claims").object("user", "agent", "task")
+	text := func(at node, fallback string) string {
+		if !at.there() {
+			return fallback
+		}
+		return at.required()
+	}
+	c.User = &UserConfig{
+		MetadataKey: text(jwt.get("metadata_key"), "payload"), Required: n.get("required").flag(),
+		User: text(claims.get("user"), "sub"), Agent: text(claims.get("agent"), defaultAgentClaim), Task: text(claims.get("task"), "scope"),
+	}
+	if c.InsecureActor {
+		n.fail("contradicts insecure_baggage_identity")
+	}
+}
+
+// withToken adds the agent's token to a call to it for a claim.
+func (c *Config) withToken(call Call) Call {
+	if a := c.Identity.Agent; a != nil && call.Cluster == a.Cluster && a.Token != "" {
+		call.Headers = append(call.Headers, Header{"authorization", "Bearer " + a.Token})
+	}
+	return call
 }
 
 func (c *Config) readAuthority(n node) {
@@ -380,8 +448,30 @@ func (c *Config) Digest(policies map[string]string) string {
 	}
 	sum := sha256.Sum256(jcs.AppendObject(nil,
 		jcs.Member{Name: "build", Value: jcs.StringValue(kest.Version)},
-		jcs.Member{Name: "configuration", Value: *c.document},
+		jcs.Member{Name: "configuration", Value: withoutToken(c.document)},
 		jcs.Member{Name: "policies", Value: jcs.ObjectValue(members...)},
 	))
 	return hex.EncodeToString(sum[:])
+}
+
+// withoutToken leaves the agent's token out: a hash of it, in every entry, would
+// let others try what they guess.
+func withoutToken(document *jcs.Value) jcs.Value {
+	if document.Get("identity").Get("agent").Get("token").Kind() == jcs.Invalid {
+		return *document
+	}
+	return replaced(*document, []string{"identity", "agent", "token"})
+}
+
+func replaced(v jcs.Value, path []string) jcs.Value {
+	if len(path) == 0 {
+		return jcs.StringValue("")
+	}
+	members := slices.Clone(v.Items())
+	for i := range members {
+		if members[i].Name == path[0] {
+			members[i].Value = replaced(members[i].Value, path[1:])
+		}
+	}
+	return jcs.ObjectValue(members...)
 }

@@ -254,16 +254,27 @@ func TestConfigErrorsNameTheMember(t *testing.T) {
 		{"policies.cedar.base", "// nothing", "policies.cedar"},
 		{"policies.cedar.no name", "permit(principal, action, resource);", "policies.cedar.no name"},
 		// what is not built yet is refused, not ignored
-		{"direction", "egress", "direction"},
-		{"user", object("required", true), "user"},
 		{"telemetry", object("service_name", "x"), "telemetry"},
 		{"policies.rego", object("names", list("a")), "policies.rego"},
 		{"policies.opa", object("cluster", "opa"), "policies.opa"},
 		{"policies.cedar_agent", object("cluster", "cedar"), "policies.cedar_agent"},
+		// what contradicts itself
+		{"direction", "sideways", "direction"},
+		{"direction", "egress", "direction"}, // in a host without shared data
+		{"user", true, "user"},
+		{"user", object("jwt", object("claims", object("user", ""))), "user.jwt.claims.user"},
+		{"user", object("jwt", object("header", "x")), "user.jwt.header"},
 		{"keys.agent", true, "keys.agent"},
-		{"keys.signers", list(object()), "keys.signers"},
+		{"keys.signers", list(object()), "keys.signers[0].principals"},
+		{"keys.signers", list(object("principals", list("a"))), "keys.signers[0]"},
+		{"keys.signers", list(object("principals", list("a"), "jwk", object(), "jwks", "https://example.org/keys")), "keys.signers[0]"},
 		{"identity.algorithm", "ES256", "identity.algorithm"},
-		{"identity.agent", object("cluster", "kest_agent"), "identity.agent"},
+		{"identity.algorithm", "RS256", "identity.algorithm"},
+		{"identity.binding", "inline", "identity.binding"},
+		{"identity.agent", object("cluster", "kest_agent"), "identity"},
+		{"identity", object("agent", object()), "identity.agent.cluster"},
+		{"identity", object("agent", object("cluster", "a", "token", "a b")), "identity.agent.token"},
+		{"identity", object("agent", object("cluster", "a", "key", "b")), "identity.agent.key"},
 	} {
 		_, err := try(changed(t, c.place, c.value))
 		var config *plugin.ConfigError

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"kest.example/kest"
 	"kest.example/kest/baggage"
@@ -19,6 +20,7 @@ type Exchange struct {
 	target target
 	route  *Route
 	peer   func() (id string, ok bool)
+	claims func(path ...string) (text string, ok bool)
 
 	baggage     []string
 	traceparent string
@@ -28,14 +30,19 @@ type Exchange struct {
 	incoming *baggage.Incoming
 	lineage  *kest.Lineage
 	signed   *kest.Signed
+	identity *kest.Identity
 	actor    kest.Actor
+	act      []string              // the token's chain of actors, the outermost first
+	kept     *keptTrace            // what egress may find
+	fetched  int                   // how often keys were fetched
+	waits    time.Time             // since when for a key to sign with
 	resume   func(CallResult) Step // what goes on after a call
 }
 
 // Begin takes a request in. When the Step is CallOut, the driver makes the
 // call and goes on with Resume.
 func (f *Filter) Begin(r *Request) (*Exchange, Step) {
-	x := &Exchange{f: f, peer: r.Peer}
+	x := &Exchange{f: f, peer: r.Peer, claims: r.Claims}
 	return x, x.begin(r)
 }
 
@@ -65,8 +72,15 @@ func (x *Exchange) begin(r *Request) Step {
 		return x.refuse(400, "host", "the authority is longer than a host name can be")
 	}
 	x.target.segments = segments
-	if x.route = x.f.config.route(&x.target); x.route == nil {
+	c := x.f.config
+	if c.Egress {
+		return x.egress()
+	}
+	if x.route = c.route(&x.target); x.route == nil {
 		return x.refuse(403, "route", "no route for "+x.target.method+" "+x.target.path)
+	}
+	if c.User != nil && c.User.Required && !x.hasToken() {
+		return x.refuse(401, "token", "no verified token came with the request")
 	}
 	if x.traceID = traceID(x.traceparent); x.traceID == "" {
 		x.madeTrace = true
@@ -74,7 +88,6 @@ func (x *Exchange) begin(r *Request) Step {
 			return x.refuse(503, "random", err.Error())
 		}
 	}
-	c := x.f.config
 	x.incoming, err = baggage.Parse(x.baggage, baggage.ReadOptions{
 		MaxBytes: c.Lineage.Limits.Bytes, Entries: c.Lineage.Limits.Entries, Python: c.Propagation.Python, Strip: c.Edge.StripIncoming,
 	})
@@ -126,7 +139,7 @@ func (x *Exchange) fetchClaim() Step {
 		}
 		return x.refuse(503, "claim", "the claim store answered "+strconv.Itoa(result.Status))
 	}
-	return Step{Kind: CallOut, Call: x.f.config.Propagation.claimGet(id, x.traceparent)}
+	return Step{Kind: CallOut, Call: x.f.config.withToken(x.f.config.Propagation.claimGet(id, x.traceparent))}
 }
 
 // claimed goes on with a claim's body; the host says by an empty one that it has none.
@@ -149,8 +162,15 @@ func (x *Exchange) verify() Step {
 		}
 		options = append(options, kest.FromPeer(id))
 	}
-	lineage, err := x.f.verifier.Verify(context.Background(), x.incoming.Passport, options...)
-	if err != nil {
+	ctx, lacking := context.Background(), &missing{}
+	if x.f.agentKeys != nil {
+		ctx = context.WithValue(ctx, missingKey{}, lacking)
+	}
+	lineage, err := x.f.verifier.Verify(ctx, x.incoming.Passport, options...)
+	switch {
+	case errors.Is(err, kest.ErrKeyPending) && x.fetched < maxFetches:
+		return x.fetchKeys(lacking.list)
+	case err != nil:
 		return x.failed(err)
 	}
 	if err := x.incoming.CheckTip(lineage); err != nil {
@@ -160,6 +180,9 @@ func (x *Exchange) verify() Step {
 		x.f.log(LevelWarn, "let pass by configuration: "+fault.Error())
 	}
 	x.lineage = lineage
+	if x.f.config.Egress {
+		return x.onward()
+	}
 	if lineage.Len() == 0 && x.route.Hop.RootOrigin == "" {
 		return x.failed(kest.ErrNoRoot)
 	}
@@ -169,17 +192,57 @@ func (x *Exchange) verify() Step {
 	return x.decide()
 }
 
-func (x *Exchange) decide() Step {
-	x.actor = kest.ProvenActor(x.incoming.Actor, x.lineage)
-	if x.f.config.InsecureActor {
-		x.actor = x.incoming.Actor
+// maxFetches is how often keys are fetched for one request: one that is asked
+// for and forgotten again in the meantime is no longer waited for.
+const maxFetches = 3
+
+// fetchKeys holds the request until the agent has told the keys that it lacks.
+func (x *Exchange) fetchKeys(list []kest.KeyRequest) Step {
+	x.fetched++
+	open, ask := x.f.agentKeys.await(x, list)
+	step := x.f.background.keep(x, &hold{open: open, until: x.f.env.Now().Add(2 * agentTimeout), next: x.verify})
+	for _, k := range ask {
+		x.f.agentKeys.ask(k)
 	}
+	return step
+}
+
+// signsWith finds the identity to sign with, or holds the request until there is one.
+func (x *Exchange) signsWith() (step Step, held bool) {
+	if x.f.session == nil {
+		x.identity = x.f.identity
+		return Step{}, false
+	}
+	now := x.f.env.Now()
+	if x.identity = x.f.session.identity(now); x.identity != nil {
+		return Step{}, false
+	}
+	if x.waits.IsZero() {
+		x.waits = now
+	}
+	until := x.waits.Add(bindingWait)
+	if never := x.f.session.never(); never != "" {
+		return x.refuse(503, "identity", never), true
+	}
+	if !now.Before(until) {
+		return x.refuse(503, "identity", "no session key was bound in time"), true
+	}
+	step = x.f.background.keep(x, &hold{open: 1, until: until, next: x.decide})
+	x.f.session.wait(x)
+	return step, true
+}
+
+func (x *Exchange) decide() Step {
+	if step, held := x.signsWith(); held {
+		return step
+	}
+	x.findActor()
 	call := kest.Call{
 		Operation: x.route.expand(x.route.Hop.Operation, &x.target), Actor: x.actor,
 		Resource:   kest.Resource{ID: x.route.expand(x.route.ResourceID, &x.target), Attributes: x.route.Attributes},
-		Attributes: x.f.attributes(x.actor), TraceID: x.traceID, Now: x.f.env.Now(),
+		Attributes: x.f.attributes(x.actor), TraceID: x.traceID, Now: x.f.env.Now(), ActChain: x.act,
 	}
-	pending, err := x.f.workshop.Prepare(x.lineage, &x.route.Hop, call, x.f.identity)
+	pending, err := x.f.workshop.Prepare(x.lineage, &x.route.Hop, call, x.identity)
 	if err != nil {
 		return x.failed(err)
 	}
@@ -206,6 +269,9 @@ func (x *Exchange) write() Step {
 	if !x.hostAllowed() {
 		return x.finish(x.incoming.Others())
 	}
+	if err := x.keepTrace(); err != nil {
+		return x.failed(err)
+	}
 	if claim == nil {
 		return x.finish(header)
 	}
@@ -230,12 +296,17 @@ func (x *Exchange) storeClaim(claim *baggage.Claim, header string) Step {
 		}
 		return x.finish(header)
 	}
-	return Step{Kind: CallOut, Call: p.claimPut(claim.ID, claim.Body, x.traceparent)}
+	return Step{Kind: CallOut, Call: x.f.config.withToken(p.claimPut(claim.ID, claim.Body, x.traceparent))}
 }
 
-// actorOnward is what the next hop may be told: what is proven, else what came
-// in, which that hop will hold against the parents' signatures again.
-func (x *Exchange) actorOnward() kest.Actor { return x.incoming.Actor }
+// actorOnward is what the next hop may be told: what a token proves, else what
+// came in, which that hop will hold against the parents' signatures again.
+func (x *Exchange) actorOnward() kest.Actor {
+	if x.hasToken() {
+		return x.actor
+	}
+	return x.incoming.Actor
+}
 
 func (x *Exchange) hostAllowed() bool {
 	allowed := x.f.config.Edge.AllowHosts
@@ -260,9 +331,11 @@ func (x *Exchange) passOn() Step {
 }
 
 func (x *Exchange) finish(header string) Step {
-	return x.withTrace(Step{
-		Kind: Continue, Edits: []Edit{{"baggage", header}}, Verdict: x.verdict(x.signed.Entry.EntryID),
-	})
+	decisionID := ""
+	if x.signed != nil {
+		decisionID = x.signed.Entry.EntryID
+	}
+	return x.withTrace(Step{Kind: Continue, Edits: []Edit{{"baggage", header}}, Verdict: x.verdict(decisionID)})
 }
 
 func (x *Exchange) withTrace(step Step) Step {

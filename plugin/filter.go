@@ -40,6 +40,11 @@ type Environment struct {
 	// Foreign calls one of the host functions kest.*; ok is false where the
 	// host has no such function or it failed.
 	Foreign func(name string, argument []byte) (result []byte, ok bool)
+	// SharedGet and SharedSet are the table that all filters of this process
+	// share; nil where there is none. A cas of 0 writes over whatever is there,
+	// another one only over what was read with it.
+	SharedGet func(key string) (value []byte, cas uint32, ok bool)
+	SharedSet func(key string, value []byte, cas uint32) (ok bool)
 	// Cedar makes the engine of policies.cedar; nil in a guest without one.
 	Cedar func(policies map[string]string) (LocalEngine, error)
 	// VerifyOnly makes the filter of guest/lineage: it verifies and refuses,
@@ -51,13 +56,17 @@ type Environment struct {
 // at a time, but for Begin, Resume and everything they touch, which are safe
 // for concurrent use natively.
 type Filter struct {
-	config   *Config
-	env      Environment
-	verifier *kest.Verifier
-	workshop kest.Workshop
-	engine   kest.Engine
-	identity *kest.Identity
-	hasClaim bool // kest.claim_put answers
+	config     *Config
+	env        Environment
+	verifier   *kest.Verifier
+	workshop   kest.Workshop
+	engine     kest.Engine
+	identity   *kest.Identity // nil where the agent binds session's keys
+	agent      *agent
+	agentKeys  *agentKeys // nil: all keys are in the configuration
+	session    *session
+	background background
+	hasClaim   bool // kest.claim_put answers
 }
 
 // New checks a configuration and makes a filter of it. The error is a
@@ -68,8 +77,16 @@ func New(configuration []byte, env Environment) (*Filter, error) {
 		return nil, err
 	}
 	f := &Filter{config: config, env: env}
+	if config.Identity.Agent != nil {
+		f.agent = &agent{f, config.Identity.Agent}
+	}
 	if err := f.makeVerifier(); err != nil {
 		return nil, err
+	}
+	_, f.hasClaim = f.foreign(hostcall.ClaimGet, []byte(noClaim))
+	if config.Egress {
+		f.warnings()
+		return f, f.markEgress()
 	}
 	if env.VerifyOnly {
 		f.warnings()
@@ -102,13 +119,24 @@ func (f *Filter) makeVerifier() (err error) {
 	}
 	if _, ok := f.foreign(hostcall.Verify, nil); ok {
 		options = append(options, kest.WithSignatureVerifier(hostVerifier{f}))
+	} else if f.env.Foreign != nil {
+		options = append(options, kest.WithSignatureVerifier(envoyVerifier{f}))
 	}
-	f.verifier, err = kest.NewVerifier(c.Keys, c.Authority, options...)
+	var source kest.KeySource = c.Keys
+	if c.AskAgent {
+		f.agentKeys = &agentKeys{f: f, by: make(map[keyID]*agentKey)}
+		source = f.agentKeys
+	}
+	f.verifier, err = kest.NewVerifier(source, c.Authority, options...)
 	return err
 }
 
 func (f *Filter) makeIdentity() error {
 	c := f.config
+	if f.agent != nil {
+		f.session = &session{f: f}
+		return f.checkAlgorithm()
+	}
 	seed := c.Identity.Seed
 	if c.Identity.Local {
 		seed = make([]byte, 32)
@@ -127,7 +155,6 @@ func (f *Filter) makeIdentity() error {
 	f.identity = identity
 	// What this workload signed comes back to it in its own later hops.
 	c.Keys[c.Workload] = append(c.Keys[c.Workload], identity.Key)
-	_, f.hasClaim = f.foreign(hostcall.ClaimGet, []byte(noClaim))
 	return nil
 }
 
@@ -218,6 +245,7 @@ func (f *Filter) warnings() {
 		{c.TrustAllClaims, "insecure_trust_all_claims: anybody with a key may claim any origin and remove any taint"},
 		{c.InsecureActor, "insecure_baggage_identity: callers say themselves who the user is"},
 		{f.env.VerifyOnly && len(c.Cedar) > 0, "this filter verifies only: its policies are not decided here"},
+		{c.Egress && len(c.Routes) > 0, "direction egress makes no entry: its routes are not used"},
 	} {
 		if w.on {
 			f.log(LevelWarn, w.text)

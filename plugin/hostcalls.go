@@ -8,6 +8,7 @@ import (
 	"kest.example/kest"
 	"kest.example/kest/baggage"
 	"kest.example/kest/internal/hostcall"
+	"kest.example/kest/internal/jws"
 )
 
 func (f *Filter) foreign(name string, argument []byte) ([]byte, bool) {
@@ -68,6 +69,16 @@ func (f *Filter) nativeSigner(seed []byte, inside kest.Signer) kest.Signer {
 		return inside
 	}
 	return native
+}
+
+// signer returns how a session key signs here: by the host where it does it
+// natively, else inside; nil is the key's own way.
+func (f *Filter) signer(key *kest.SessionKey) kest.Signer {
+	secret := key.InsecureSecret()
+	if key.Public().Algorithm() == jws.ES256 {
+		return es256Signer{f, secret}
+	}
+	return f.nativeSigner(secret, key.Identity("", nil).Signer)
 }
 
 // compressFunction takes text and gives a zlib stream. Stock Envoy has it.

@@ -15,6 +15,10 @@ type Request struct {
 	// there is none; ok is false where that can't be told, which refuses. It is
 	// asked only when there are entries. Nil is no peer.
 	Peer func() (id string, ok bool)
+	// Claims returns one claim of the token that the host has verified, as
+	// text, by the names that lead to it; no names ask whether there is a token.
+	// ok is false where there is none. Nil is no token.
+	Claims func(path ...string) (text string, ok bool)
 }
 
 // Header is one header field.
@@ -28,6 +32,7 @@ const (
 	Refuse   Kind = iota // answer with Response; the upstream is not visited
 	Continue             // apply Edits and pass the request on
 	CallOut              // make Call, hold the request, then Resume
+	Hold                 // hold the request until Woken returns it
 )
 
 // Step is what happens next with a request.

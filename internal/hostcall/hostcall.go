@@ -13,11 +13,14 @@ import (
 
 // Names of the host functions. Stock Envoy answers NotFound to each.
 const (
-	Verify   = "kest.verify"    // signatures in, one byte out: 1 when all are good
-	Sign     = "kest.sign"      // Ed25519 seed (32 bytes) and message in, signature (64 bytes) out
-	ClaimPut = "kest.claim_put" // see AppendClaim; nothing out
-	ClaimGet = "kest.claim_get" // UUID in, body out
-	Random   = "kest.random"    // count (uint32) in, bytes out; only where a test fixes them
+	Verify    = "kest.verify"     // signatures in, one byte out: 1 when all are good
+	Sign      = "kest.sign"       // Ed25519 seed (32 bytes) and message in, signature (64 bytes) out
+	SignES256 = "kest.sign_es256" // P-256 scalar (32 bytes) and message in, R||S (64 bytes) out
+	Identity  = "kest.identity"   // a proof of possession in, an answer out: what POST /v1/sessions takes and gives
+	Key       = "kest.key"        // JSON of principal and kid, binding and jwk, or x5c in, an answer out: as /v1/keys
+	ClaimPut  = "kest.claim_put"  // see AppendClaim; nothing out
+	ClaimGet  = "kest.claim_get"  // UUID in, body out
+	Random    = "kest.random"     // count (uint32) in, bytes out; only where a test fixes them
 )
 
 // SeedSize is how much of the argument of Sign is the seed.
@@ -94,4 +97,18 @@ func ParseClaim(b []byte) (id string, body []byte, seconds uint32, err error) {
 		return "", nil, 0, ErrLayout
 	}
 	return string(b[4:40]), b[40:], binary.LittleEndian.Uint32(b), nil
+}
+
+// AppendAnswer lays out what the agent's methods give: uint16 HTTP status and body.
+func AppendAnswer(dst []byte, status int, body []byte) []byte {
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(status)) //nolint:gosec // three digits
+	return append(dst, body...)
+}
+
+// ParseAnswer reads what AppendAnswer wrote; status 0 is none.
+func ParseAnswer(b []byte) (status int, body []byte) {
+	if len(b) < 2 {
+		return 0, nil
+	}
+	return int(binary.LittleEndian.Uint16(b)), b[2:]
 }

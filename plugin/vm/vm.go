@@ -31,6 +31,13 @@ type VM struct {
 	filters  map[uint32]*plugin.Filter // by root context
 	requests map[uint32]*request
 	calls    map[uint32]*request // by call id
+	tasks    map[uint32]task     // by call id
+}
+
+// task is a call that a filter makes for itself.
+type task struct {
+	root uint32
+	task *plugin.Task
 }
 
 // request is one stream context.
@@ -55,6 +62,7 @@ func New(host proxywasm.Host, options Options) *VM {
 	return &VM{
 		host: host, options: options,
 		filters: make(map[uint32]*plugin.Filter), requests: make(map[uint32]*request), calls: make(map[uint32]*request),
+		tasks: make(map[uint32]task),
 	}
 }
 
@@ -68,15 +76,30 @@ func (v *VM) Configure(root uint32, size int) bool {
 		return false
 	}
 	filter, err := plugin.New(configuration, plugin.Environment{
-		Now: v.options.Now, Random: v.random(), Log: v.log, Foreign: v.foreign,
+		Now: v.options.Now, Random: v.random(), Log: v.log, Foreign: v.foreign, SharedGet: v.sharedGet, SharedSet: v.sharedSet,
 		Cedar: v.options.Cedar, VerifyOnly: v.options.VerifyOnly,
 	})
 	if err != nil {
 		v.host.Log(proxywasm.LogCritical, "kest: "+err.Error())
 		return false
 	}
+	if period := filter.TickPeriod(); period > 0 {
+		if status := v.host.SetTickPeriod(period); status != proxywasm.OK {
+			v.host.Log(proxywasm.LogCritical, "kest: the host has no ticks, which an agent needs: "+status.String())
+			return false
+		}
+	}
 	v.filters[root] = filter
 	return true
+}
+
+func (v *VM) sharedGet(key string) ([]byte, uint32, bool) {
+	value, cas, status := v.host.SharedData(key)
+	return value, cas, status == proxywasm.OK
+}
+
+func (v *VM) sharedSet(key string, value []byte, cas uint32) bool {
+	return v.host.SetSharedData(key, value, cas) == proxywasm.OK
 }
 
 // ContextCreate implements proxywasm.VM: a request belongs to its root's filter.
@@ -130,13 +153,25 @@ func (v *VM) RequestHeaders(id uint32, _ int, _ bool) proxywasm.Action {
 	if status != proxywasm.OK {
 		return v.fail("the headers can't be read: " + status.String())
 	}
-	in := plugin.Request{Headers: make([]plugin.Header, len(pairs)), Peer: v.peer}
+	in := plugin.Request{Headers: make([]plugin.Header, len(pairs)), Peer: v.peer, Claims: v.claim}
 	for i, p := range pairs {
 		in.Headers[i] = plugin.Header{Name: p.Name, Value: p.Value}
 	}
 	r.headers = in.Headers
 	var step plugin.Step
 	r.exchange, step = v.filters[r.root].Begin(&in)
+	return v.proceed(r, step)
+}
+
+// proceed applies a step of the request whose callback this is, and does what
+// the filter wants done beside it.
+func (v *VM) proceed(r *request, step plugin.Step) proxywasm.Action {
+	if next, woken := v.pump(r.root, r); woken {
+		step = next
+	}
+	if step.Kind == plugin.Hold {
+		return proxywasm.Pause
+	}
 	return v.apply(r, step)
 }
 
@@ -144,6 +179,15 @@ func (v *VM) RequestHeaders(id uint32, _ int, _ bool) proxywasm.Action {
 func (v *VM) peer() (id string, ok bool) {
 	san, status := v.host.Property("connection", "uri_san_peer_certificate")
 	return string(san), status == proxywasm.OK || status == proxywasm.NotFound
+}
+
+// claims of a token that jwt_authn, or a Go host, has verified (Envoy, "Attributes").
+const jwtFilter = "envoy.filters.http.jwt_authn"
+
+// claim returns what the host's metadata holds of a token.
+func (v *VM) claim(path ...string) (text string, ok bool) {
+	value, status := v.host.Property(append([]string{"metadata", "filter_metadata", jwtFilter}, path...)...)
+	return string(value), status == proxywasm.OK
 }
 
 // apply does what a step says. Whatever fails on the way answers 503.
@@ -196,14 +240,10 @@ func (r *request) count(name string) (n int) {
 }
 
 func (v *VM) callOut(r *request, call plugin.Call) proxywasm.Action {
-	pairs := make([]proxywasm.Pair, len(call.Headers))
-	for i, h := range call.Headers {
-		pairs[i] = proxywasm.Pair{Name: h.Name, Value: h.Value}
-	}
-	id, status := v.host.HTTPCall(call.Cluster, pairs, call.Body, call.Timeout)
+	id, status := v.host.HTTPCall(call.Cluster, pairsOf(call.Headers), call.Body, call.Timeout)
 	if status != proxywasm.OK {
 		v.host.Log(proxywasm.LogError, "kest: the call to "+call.Cluster+" could not be made: "+status.String())
-		return v.apply(r, r.exchange.Resume(plugin.CallResult{}))
+		return v.proceed(r, r.exchange.Resume(plugin.CallResult{}))
 	}
 	v.calls[id], r.call, r.calling = r, id, true
 	return proxywasm.Pause
@@ -211,6 +251,11 @@ func (v *VM) callOut(r *request, call plugin.Call) proxywasm.Action {
 
 // HTTPCallResponse implements proxywasm.VM.
 func (v *VM) HTTPCallResponse(_, call uint32, headers, bodySize, _ int) {
+	if t, ok := v.tasks[call]; ok {
+		delete(v.tasks, call)
+		v.taskDone(t, v.callResult(headers, bodySize))
+		return
+	}
 	r := v.calls[call]
 	delete(v.calls, call)
 	if r == nil || v.requests[r.id] != r {
@@ -221,10 +266,15 @@ func (v *VM) HTTPCallResponse(_, call uint32, headers, bodySize, _ int) {
 		v.host.Log(proxywasm.LogError, "kest: a request can't be resumed: "+status.String())
 		return
 	}
-	if v.apply(r, r.exchange.Resume(result)) == proxywasm.Continue {
-		if status := v.host.ContinueStream(proxywasm.RequestStream); status != proxywasm.OK {
-			v.host.Log(proxywasm.LogError, "kest: a request can't go on: "+status.String())
-		}
+	if v.proceed(r, r.exchange.Resume(result)) == proxywasm.Continue {
+		v.goOn()
+	}
+}
+
+// goOn lets the request of the effective context go on.
+func (v *VM) goOn() {
+	if status := v.host.ContinueStream(proxywasm.RequestStream); status != proxywasm.OK {
+		v.host.Log(proxywasm.LogError, "kest: a request can't go on: "+status.String())
 	}
 }
 
@@ -252,11 +302,7 @@ func (v *VM) callResult(headers, bodySize int) plugin.CallResult {
 }
 
 func (v *VM) answer(a plugin.Response) proxywasm.Action {
-	headers := make([]proxywasm.Pair, len(a.Headers))
-	for i, h := range a.Headers {
-		headers[i] = proxywasm.Pair{Name: h.Name, Value: h.Value}
-	}
-	status := v.host.SendLocalResponse(a.Status, a.Details, headers, a.Body, int32(a.GRPC)) //nolint:gosec // a gRPC code
+	status := v.host.SendLocalResponse(a.Status, a.Details, pairsOf(a.Headers), a.Body, int32(a.GRPC)) //nolint:gosec // a gRPC code
 	if status != proxywasm.OK {
 		v.host.Log(proxywasm.LogCritical, "kest: no answer could be sent: "+status.String())
 	}
@@ -285,8 +331,13 @@ func (v *VM) onward(id uint32) proxywasm.Action {
 // Delete implements proxywasm.VM.
 func (v *VM) Delete(id uint32) {
 	// A host that drops the calls of a request that is gone answers none of them.
-	if r := v.requests[id]; r != nil && r.calling {
-		delete(v.calls, r.call)
+	if r := v.requests[id]; r != nil {
+		if r.calling {
+			delete(v.calls, r.call)
+		}
+		if r.exchange != nil {
+			r.exchange.Ended()
+		}
 	}
 	delete(v.requests, id)
 	delete(v.filters, id)

@@ -174,6 +174,10 @@ func (m *shrinker) code(r *reader) ([]byte, error) {
 			}
 			body = small
 		}
+		body, err := addresses(body)
+		if err != nil {
+			return nil, fmt.Errorf("function %d %s: %w", i, m.names[m.imports+i], err)
+		}
 		out = binary.AppendUvarint(out, uint64(len(body)))
 		out = append(out, body...)
 	}
@@ -266,21 +270,30 @@ func matches(steps []step, pattern []expected) bool {
 	return true
 }
 
-// body rewrites one function.
-func (m *shrinker) body(body []byte) ([]byte, error) {
+// steps takes a function's body apart; locals is where its locals end.
+func steps(body []byte) (list []step, locals int, err error) {
 	r := &reader{b: body}
 	for groups := r.leb(); groups > 0 && r.err == nil; groups-- {
 		r.leb()
 		r.byte()
 	}
-	out := append(make([]byte, 0, len(body)), body[:r.at]...)
-	var steps []step
+	locals = r.at
 	for !r.done() {
 		s := step{start: r.at}
 		s.op, s.immediate = r.instruction()
 		s.end = r.at
-		steps = append(steps, s)
+		list = append(list, s)
 	}
+	return list, locals, r.err
+}
+
+// body rewrites one function.
+func (m *shrinker) body(body []byte) ([]byte, error) {
+	steps, locals, err := steps(body)
+	if err != nil {
+		return nil, err
+	}
+	out := append(make([]byte, 0, len(body)), body[:locals]...)
 	for len(steps) > 0 {
 		n := 1
 		switch {
@@ -300,7 +313,7 @@ func (m *shrinker) body(body []byte) ([]byte, error) {
 		}
 		steps = steps[n:]
 	}
-	return out, r.err
+	return out, nil
 }
 
 // maxFrame keeps the sum positive: immediates are read unsigned.

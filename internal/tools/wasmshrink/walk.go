@@ -52,24 +52,28 @@ func (r *reader) bytes(n uint64) []byte {
 
 // Opcodes that the walker or the pattern names (core specification, section 5.4).
 const (
-	opBlock, opLoop, opIf               = 0x02, 0x03, 0x04
-	opBr, opBrIf, opBrTable             = 0x0c, 0x0d, 0x0e
-	opCall, opCallIndirect              = 0x10, 0x11
-	opLocalGet, opLocalSet              = 0x20, 0x21
-	opLocalTee, opReturn                = 0x22, 0x0f
-	opGlobalGet, opGlobalSet            = 0x23, 0x24
-	opI64Store                          = 0x37
-	opI32Const, opI64Const              = 0x41, 0x42
-	opF32Const, opF64Const              = 0x43, 0x44
-	opI32Add, opI32Sub, opEnd           = 0x6a, 0x6b, 0x0b
-	opMisc                              = 0xfc
-	firstMemory, lastMemory             = 0x28, 0x3e
-	opMemorySize, opMemoryGrow          = 0x3f, 0x40
-	firstVariable, lastVariable         = 0x20, 0x24
-	firstNumeric, lastNumeric           = 0x45, 0xc4
-	miscSaturating, miscMemoryInit      = 7, 8
-	miscMemoryCopy, miscMemoryFill      = 10, 11
-	typeI32, typeI64, typeFunc     byte = 0x7f, 0x7e, 0x60
+	opBlock, opLoop, opIf                  = 0x02, 0x03, 0x04
+	opBr, opBrIf, opBrTable                = 0x0c, 0x0d, 0x0e
+	opCall, opCallIndirect                 = 0x10, 0x11
+	opLocalGet, opLocalSet                 = 0x20, 0x21
+	opLocalTee, opReturn                   = 0x22, 0x0f
+	opGlobalGet, opGlobalSet               = 0x23, 0x24
+	opI64Store                             = 0x37
+	opI32Const, opI64Const                 = 0x41, 0x42
+	opF32Const, opF64Const                 = 0x43, 0x44
+	opI32Add, opI32Sub, opEnd              = 0x6a, 0x6b, 0x0b
+	opMisc                                 = 0xfc
+	firstMemory, lastLoad, lastMemory      = 0x28, 0x35, 0x3e
+	opI64ExtendI32U, opI64Add              = 0xad, 0x7c
+	opI32WrapI64                           = 0xa7
+	opI32Eqz, opI64Eqz                     = 0x45, 0x50
+	firstComparison, lastComparison        = 0x45, 0x66
+	opMemorySize, opMemoryGrow             = 0x3f, 0x40
+	firstVariable, lastVariable            = 0x20, 0x24
+	firstNumeric, lastNumeric              = 0x45, 0xc4
+	miscSaturating, miscMemoryInit         = 7, 8
+	miscMemoryCopy, miscMemoryFill         = 10, 11
+	typeI32, typeI64, typeFunc        byte = 0x7f, 0x7e, 0x60
 )
 
 // instruction steps over one instruction and returns its opcode and, where it

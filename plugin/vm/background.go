@@ -1,0 +1,100 @@
+package vm
+
+import (
+	"kest.example/kest/plugin"
+	"kest.example/kest/plugin/proxywasm"
+)
+
+// Tick implements proxywasm.VM.
+func (v *VM) Tick(root uint32) {
+	filter := v.filters[root]
+	if filter == nil {
+		return
+	}
+	filter.Tick()
+	v.pump(root, nil)
+}
+
+func (v *VM) taskDone(t task, result plugin.CallResult) {
+	filter := v.filters[t.root]
+	if filter == nil {
+		return // its root context is gone
+	}
+	filter.TaskDone(t.task, result)
+	v.pump(t.root, nil)
+}
+
+// pump makes the calls that a filter wants for itself, and lets requests go on
+// that it held. The step of the request whose callback this is, current, is
+// returned for that callback to apply.
+func (v *VM) pump(root uint32, current *request) (step plugin.Step, woken bool) {
+	filter, away := v.filters[root], false
+	for {
+		tasks, list := filter.Tasks(), filter.Woken()
+		if len(tasks) == 0 && len(list) == 0 {
+			break
+		}
+		for _, t := range tasks {
+			away = v.start(root, t) || away
+		}
+		for _, w := range list {
+			if current != nil && w.Exchange == current.exchange {
+				step, woken = w.Step, true
+				continue
+			}
+			away = v.wake(w) || away
+		}
+	}
+	if away && current != nil {
+		v.enter(current.id)
+	}
+	return step, woken
+}
+
+// enter directs what follows to a context.
+func (v *VM) enter(id uint32) bool {
+	status := v.host.SetEffectiveContext(id)
+	if status != proxywasm.OK {
+		v.host.Log(proxywasm.LogError, "kest: another context can't be entered: "+status.String())
+	}
+	return status == proxywasm.OK
+}
+
+// start makes a task's call in the root context, which outlives every request.
+// It reports whether it left the context that it was called in.
+func (v *VM) start(root uint32, t *plugin.Task) (left bool) {
+	if !v.enter(root) {
+		v.filters[root].TaskDone(t, plugin.CallResult{})
+		return false
+	}
+	id, status := v.host.HTTPCall(t.Call.Cluster, pairsOf(t.Call.Headers), t.Call.Body, t.Call.Timeout)
+	if status != proxywasm.OK {
+		v.host.Log(proxywasm.LogError, "kest: the call to "+t.Call.Cluster+" could not be made: "+status.String())
+		v.filters[root].TaskDone(t, plugin.CallResult{})
+		return true
+	}
+	v.tasks[id] = task{root, t}
+	return true
+}
+
+// wake lets a request that was held go on, if it is still there.
+func (v *VM) wake(w plugin.Woken) (left bool) {
+	for id, r := range v.requests {
+		if r.exchange != w.Exchange {
+			continue
+		}
+		if v.enter(id) && v.apply(r, w.Step) == proxywasm.Continue {
+			v.goOn()
+		}
+		return true
+	}
+	return false
+}
+
+func pairsOf(headers []plugin.Header) []proxywasm.Pair {
+	pairs := make([]proxywasm.Pair, len(headers))
+	for i, h := range headers {
+		pairs[i] = proxywasm.Pair{Name: h.Name, Value: h.Value}
+	}
+	return pairs
+}
