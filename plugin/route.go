@@ -37,7 +37,7 @@ func (c *Config) readRoutes(n node) {
 		d.object(routeMembers...)
 		c.DefaultRoute = c.finish(d, c.readRoute(d))
 	}
-	if len(c.Routes) == 0 && c.DefaultRoute == nil {
+	if len(c.Routes) == 0 && c.DefaultRoute == nil && !c.Egress {
 		n.get("routes").fail("is empty and there is no default_route: nothing could pass")
 	}
 	c.checkScopes(n.get("kest").get("deviations"))

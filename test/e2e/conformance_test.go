@@ -68,13 +68,17 @@ func newEnvoySurface(t *testing.T, cases []conformance.Case) *envoySurface {
 // people write it in YAML.
 func kestFilter(t *testing.T, guest, configuration string) any {
 	t.Helper()
+	return wasmFilter("kest-"+guest, filepath.Join(envoytest.Root(), "wasm", guest+".wasm"), configurationOf(t, configuration))
+}
+
+// configurationOf is a filter's configuration as people write it in Envoy's YAML.
+func configurationOf(t testing.TB, text string) any {
+	t.Helper()
 	var value map[string]any
-	if err := json.Unmarshal([]byte(configuration), &value); err != nil {
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
 		t.Fatal(err)
 	}
-	return wasmFilter("kest-"+guest, filepath.Join(envoytest.Root(), "wasm", guest+".wasm"), map[string]any{
-		"@type": "type.googleapis.com/google.protobuf.Struct", "value": value,
-	})
+	return map[string]any{"@type": "type.googleapis.com/google.protobuf.Struct", "value": value}
 }
 
 // Do implements conformance.Surface.

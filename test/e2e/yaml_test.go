@@ -34,8 +34,23 @@ func (y *yaml) cluster(name, address string) {
 	})
 }
 
-// listener adds a plain HTTP listener with filters before the router.
+// unixCluster is a cluster behind a Unix socket.
+func (y *yaml) unixCluster(name, path string) {
+	y.clusters = append(y.clusters, object{
+		"name": name, "type": "STATIC", "connect_timeout": "1s",
+		"load_assignment": object{"cluster_name": name, "endpoints": []any{object{
+			"lb_endpoints": []any{object{"endpoint": object{"address": object{"pipe": object{"path": path}}}}},
+		}}},
+	})
+}
+
+// listener adds a plain HTTP listener with a filter before the router.
 func (y *yaml) listener(port int, filter any, cluster string) {
+	y.listenerOf(port, cluster, filter)
+}
+
+// listenerOf adds a plain HTTP listener with filters before the router.
+func (y *yaml) listenerOf(port int, cluster string, filters ...any) {
 	y.listeners = append(y.listeners, object{
 		"name": "l" + strconv.Itoa(port), "address": socket(port),
 		"filter_chains": []any{object{"filters": []any{object{
@@ -59,10 +74,10 @@ func (y *yaml) listener(port int, filter any, cluster string) {
 					"name": "all", "domains": []any{"*"},
 					"routes": []any{object{"match": object{"prefix": "/"}, "route": object{"cluster": cluster}}},
 				}}},
-				"http_filters": []any{filter, object{
+				"http_filters": append(filters, object{
 					"name":         "envoy.filters.http.router",
 					"typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-				}},
+				}),
 			},
 		}}}},
 	})

@@ -1,0 +1,79 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kest.example/kest/internal/envoytest"
+	"kest.example/kest/test/fleet"
+)
+
+// onEnvoy runs a filter in an Envoy of its own.
+func onEnvoy(t testing.TB, s fleet.Setup) *fleet.Gateway {
+	t.Helper()
+	ports, err := envoytest.FreePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := newYAML(ports[0])
+	y.cluster("upstream", s.Backend.Listener.Addr().String())
+	for name, address := range s.Clusters {
+		y.target(t, name, address)
+	}
+	file := filepath.Join(envoytest.Root(), "wasm", s.Guest)
+	y.listener(ports[1], wasmFilter("kest", file, configurationOf(t, s.Config)), "upstream")
+	e, err := envoytest.Start(y.String(), fmt.Sprintf("127.0.0.1:%d", ports[0]), max(1, s.Workers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	return &fleet.Gateway{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), Log: e.Log}
+}
+
+// target is a cluster at unix:PATH or http://HOST:PORT.
+func (y *yaml) target(t testing.TB, name, address string) {
+	t.Helper()
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		y.unixCluster(name, path)
+		return
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.cluster(name, u.Host)
+}
+
+func TestFleet(t *testing.T) { fleet.Run(t, fleet.Surface{Name: "envoy", Start: onEnvoy}) }
+
+// The sidecar pair of one workload in one Envoy, on four workers.
+func TestEgress(t *testing.T) {
+	fleet.RunEgress(t, fleet.Pair{Name: "envoy", Start: func(t testing.TB, ingress, egress fleet.Setup) (in, out *fleet.Gateway) {
+		ports, err := envoytest.FreePorts(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y := newYAML(ports[0])
+		for name, address := range ingress.Clusters {
+			y.target(t, name, address)
+		}
+		for i, s := range []fleet.Setup{ingress, egress} {
+			cluster := []string{"application", "stock"}[i]
+			y.cluster(cluster, s.Backend.Listener.Addr().String())
+			file := filepath.Join(envoytest.Root(), "wasm", s.Guest)
+			y.listener(ports[1+i], wasmFilter("kest", file, configurationOf(t, s.Config)), cluster)
+		}
+		e, err := envoytest.Start(y.String(), fmt.Sprintf("127.0.0.1:%d", ports[0]), ingress.Workers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Stop)
+		return &fleet.Gateway{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), Log: e.Log},
+			&fleet.Gateway{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[2]), Log: e.Log}
+	}}, 4)
+}
