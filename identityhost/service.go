@@ -32,7 +32,7 @@ func New(cache kest.Cache) *Service { return &Service{cache: cache} }
 // Functions returns the host functions by name.
 func (s *Service) Functions() map[string]Function {
 	functions := map[string]Function{
-		hostcall.Verify: s.verify, hostcall.Sign: s.sign,
+		hostcall.Verify: s.verify, hostcall.Sign: s.sign, hostcall.SignES256: s.signES256,
 	}
 	if s.cache != nil {
 		functions[hostcall.ClaimPut], functions[hostcall.ClaimGet] = s.claimPut, s.claimGet

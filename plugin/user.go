@@ -1,6 +1,10 @@
 package plugin
 
-import "kest.example/kest"
+import (
+	"unicode/utf8"
+
+	"kest.example/kest"
+)
 
 // UserConfig says which claims of a token that the host has verified are the
 // user, the agent and the task (CONTRACT 9).
@@ -17,13 +21,33 @@ func (x *Exchange) hasToken() bool {
 	if x.f.config.User == nil || x.claims == nil {
 		return false
 	}
-	_, ok := x.claims(x.f.config.User.MetadataKey)
-	return ok
+	// Envoy can't show an object that holds a null, so that of a token with
+	// one it shows the single claims alone.
+	for _, name := range [...]string{"", "iss", "sub", "exp"} {
+		path := []string{x.f.config.User.MetadataKey, name}
+		if name == "" {
+			path = path[:1]
+		}
+		if _, ok := x.claims(path...); ok {
+			return true
+		}
+	}
+	return false
 }
 
-// claim returns a claim that is a text, or "".
+// claim returns a claim that is a text, or "". The host hands over numbers,
+// lists and the like in binary forms, which are no text with only characters
+// that can be seen.
 func (x *Exchange) claim(path ...string) string {
 	text, _ := x.claims(append([]string{x.f.config.User.MetadataKey}, path...)...)
+	if !utf8.ValidString(text) {
+		return ""
+	}
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] == 0x7f {
+			return ""
+		}
+	}
 	return text
 }
 

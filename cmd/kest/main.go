@@ -24,10 +24,12 @@ var errNo = errors.New("no")
 type cli struct {
 	Demo      demoCmd      `cmd:"" help:"Send allowed, denied and tampered requests through three hops in one process."`
 	Proxy     proxyCmd     `cmd:"" help:"Run a .wasm filter as a reverse proxy."`
+	Agent     agentCmd     `cmd:"" help:"Serve the workload's identity, keys and claims to proxies."`
 	Verify    verifyCmd    `cmd:"" help:"Verify a passport against keys."`
 	Inspect   inspectCmd   `cmd:"" help:"Decode a passport WITHOUT verifying it."`
 	Canonical canonicalCmd `cmd:"" help:"Write one JSON value in its RFC 8785 form."`
 	Config    configCmd    `cmd:"" help:"Work with filter configurations."`
+	Identity  identityCmd  `cmd:"" help:"Show the identity of this workload, and why it is that one."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

@@ -26,7 +26,11 @@ func onEnvoy(t testing.TB, s fleet.Setup) *fleet.Gateway {
 		y.target(t, name, address)
 	}
 	file := filepath.Join(envoytest.Root(), "wasm", s.Guest)
-	y.listener(ports[1], wasmFilter("kest", file, configurationOf(t, s.Config)), "upstream")
+	filters := []any{wasmFilter("kest", file, configurationOf(t, s.Config))}
+	if s.JWT != nil {
+		filters = append([]any{jwtFilter(s.JWT)}, filters...)
+	}
+	y.listenerOf(ports[1], "upstream", filters...)
 	e, err := envoytest.Start(y.String(), fmt.Sprintf("127.0.0.1:%d", ports[0]), max(1, s.Workers))
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +52,28 @@ func (y *yaml) target(t testing.TB, name, address string) {
 	}
 	y.cluster(name, u.Host)
 }
+
+// jwtFilter is Envoy's own check of bearer tokens; one that is missing passes.
+func jwtFilter(j *fleet.JWT) any {
+	return object{
+		"name": "envoy.filters.http.jwt_authn",
+		"typed_config": object{
+			"@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+			"providers": object{"users": object{
+				"issuer": j.Issuer, "audiences": []any{j.Audience}, "local_jwks": object{"inline_string": j.JWKS},
+				"payload_in_metadata": "payload", "forward": true,
+			}},
+			"rules": []any{object{
+				"match": object{"prefix": "/"},
+				"requires": object{"requires_any": object{"requirements": []any{
+					object{"provider_name": "users"}, object{"allow_missing": object{}},
+				}}},
+			}},
+		},
+	}
+}
+
+func TestUser(t *testing.T) { fleet.RunUser(t, fleet.Surface{Name: "envoy", Start: onEnvoy}) }
 
 func TestFleet(t *testing.T) { fleet.Run(t, fleet.Surface{Name: "envoy", Start: onEnvoy}) }
 

@@ -229,15 +229,15 @@ func (e *egress) merged(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		e.in.Get(t, "/orders/1", "Traceparent", trace, "X-First", "yes", "Baggage", Root(t, e.gw.Session()))
+		e.in.Get(t, "/orders/1", "Traceparent", trace, "X-First", "yes", "Baggage", Root(t, e.gw.Registered()))
 	}()
 	time.Sleep(time.Second) // until it is under way
-	_, visits, carried := e.call(t, nil, "Traceparent", trace, "Baggage", Root(t, e.gw.Session()))
+	status, visits, carried := e.call(t, nil, "Traceparent", trace, "Baggage", Root(t, e.gw.Registered()))
 	close(hold)
 	<-done
 	e.app.set(func() { e.app.hold = nil })
 	if visits != 1 {
-		t.Fatal("no call went out")
+		t.Fatalf("no call went out: %d\n%s", status, tail(e.in.Log()))
 	}
 	if l := e.verified(t, carried); l.Len() != 4 || len(l.Leaves()) != 2 {
 		t.Errorf("%d entries, %d leaves", l.Len(), len(l.Leaves()))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -14,7 +15,9 @@ import (
 
 	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
+	"kest.example/kest/identityhost/bearer"
 	"kest.example/kest/internal/envoytest"
+	"kest.example/kest/keys"
 	"kest.example/kest/test/fleet"
 )
 
@@ -69,12 +72,25 @@ func newFilter(t testing.TB, s fleet.Setup, options ...host.Option) (*host.Filte
 // start runs the filter in front of a reverse proxy.
 func start(t testing.TB, s fleet.Setup, options ...host.Option) *fleet.Gateway {
 	t.Helper()
+	check := func(next http.Handler) http.Handler { return next }
+	if s.JWT != nil {
+		jwks, err := keys.NewStaticJWKS([]byte(s.JWT.JWKS))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checker, err := bearer.New(s.JWT.Issuer, s.JWT.Audience, jwks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check = checker.Middleware
+		options = append(options, host.WithProperties(checker.Properties))
+	}
 	filter, log := newFilter(t, s, options...)
 	upstream, err := url.Parse(s.Backend.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(filter.Handler(httputil.NewSingleHostReverseProxy(upstream)))
+	server := httptest.NewServer(check(filter.Handler(httputil.NewSingleHostReverseProxy(upstream))))
 	t.Cleanup(server.Close)
 	return &fleet.Gateway{URL: server.URL, Log: log.String}
 }
@@ -125,4 +141,10 @@ func TestGoHostEgress(t *testing.T) {
 		t.Cleanup(server.Close)
 		return start(t, ingress, list, host.WithSharedData(shared)), &fleet.Gateway{URL: server.URL, Log: log.String}
 	}}, 1)
+}
+
+func TestGoHostUser(t *testing.T) {
+	fleet.RunUser(t, fleet.Surface{Name: "go", Start: func(t testing.TB, s fleet.Setup) *fleet.Gateway {
+		return start(t, s, host.WithFunctions(functions(identityhost.New(nil).Functions())))
+	}})
 }
