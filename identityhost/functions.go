@@ -15,12 +15,25 @@ func (s *Service) AgentFunctions(a *Agent) map[string]Function {
 	functions := s.Functions()
 	functions[hostcall.Identity] = func(ctx context.Context, argument []byte) ([]byte, proxywasm.Status) {
 		registration, err := a.Sessions(ctx, string(argument))
-		return answer(registration, err)
+		if err != nil || !a.local {
+			return answer(registration, err)
+		}
+		return answer(&undirected{registration}, nil)
 	}
 	functions[hostcall.Key] = func(ctx context.Context, argument []byte) ([]byte, proxywasm.Status) {
 		return answer(a.question(ctx, argument))
 	}
 	return functions
+}
+
+// undirected is a registration that no other process can look up.
+type undirected struct{ *Registration }
+
+// JSON adds "inline": true, so that a filter whose configuration doesn't choose
+// puts the binding into its entries.
+func (r *undirected) JSON() []byte {
+	b := r.Registration.JSON()
+	return append(b[:len(b)-1], `,"inline":true}`...)
 }
 
 // question answers what DESIGN 6 asks by GET /v1/keys/{kid} or POST /v1/keys.

@@ -31,10 +31,13 @@ import (
 // Names and layouts are written out here once more: a guest that was built
 // before a change must go on to work with a host built after it.
 const (
-	verify   = "kest.verify"
-	sign     = "kest.sign"
-	claimPut = "kest.claim_put"
-	claimGet = "kest.claim_get"
+	verify    = "kest.verify"
+	sign      = "kest.sign"
+	signES256 = "kest.sign_es256"
+	bindKey   = "kest.identity"
+	findKey   = "kest.key"
+	claimPut  = "kest.claim_put"
+	claimGet  = "kest.claim_get"
 )
 
 const uuid = "9f0c2a57-0c2e-4f0e-8f6e-1d5f1f0f8a11"
@@ -123,8 +126,8 @@ func TestFunctions(t *testing.T) {
 		service *identityhost.Service
 		names   []string
 	}{
-		"without a cache": {identityhost.New(nil), []string{verify, sign}},
-		"with a cache":    {identityhost.New(newCache()), []string{verify, sign, claimPut, claimGet}},
+		"without a cache": {identityhost.New(nil), []string{verify, sign, signES256}},
+		"with a cache":    {identityhost.New(newCache()), []string{verify, sign, signES256, claimPut, claimGet}},
 	} {
 		functions := c.service.Functions()
 		if len(functions) != len(c.names) {

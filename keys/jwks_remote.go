@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func OpenJWKS(address string, options ...JWKSOption) (*JWKS, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &remoteSet{
-		o: o, address: address, client: o.client, busy: true,
+		o: o, address: address, name: u.Scheme + "://" + u.Host + u.Path, client: o.client, busy: true,
 		ended: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if r.client == nil {
@@ -70,6 +71,7 @@ func (o *jwksOptions) newClient() *http.Client {
 type remoteSet struct {
 	o       *jwksOptions
 	address string
+	name    string // the address without its query, which may hold a secret
 	client  *http.Client
 	wake    chan struct{} // asks for an attempt now
 
@@ -82,8 +84,11 @@ type remoteSet struct {
 	ended  chan struct{} // closed when the next attempt ends
 }
 
-// errClosed is why a closed set has no keys.
-var errClosed = errors.New("it is closed")
+// Why a set has no keys though no attempt has failed.
+var (
+	errClosed = errors.New("it is closed")
+	errOld    = errors.New("it was read too long ago")
+)
 
 func (r *remoteSet) run(ctx context.Context) {
 	for failures := 0; ; {
@@ -155,6 +160,9 @@ func (r *remoteSet) fetch(ctx context.Context) (keySet, error) {
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	response, err := r.client.Do(request)
+	if fault, ok := errors.AsType[*url.Error](err); ok {
+		return nil, fault.Err // without the URL
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +186,7 @@ func (r *remoteSet) keys(ctx context.Context, kid string) ([]kest.PublicKey, err
 	select {
 	case <-wait:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("keys: the JWKS of %s: %w: %w", r.address, kest.ErrUnavailable, ctx.Err())
+		return nil, r.unavailable(ctx.Err())
 	}
 	found, _, err = r.look(kid, false)
 	return found, err
@@ -207,5 +215,9 @@ func (r *remoteSet) look(kid string, mayWait bool) (found []kest.PublicKey, wait
 	case fresh && r.failed == nil:
 		return nil, nil, nil
 	}
-	return nil, nil, fmt.Errorf("keys: the JWKS of %s: %w: %w", r.address, kest.ErrUnavailable, r.failed)
+	return nil, nil, r.unavailable(cmp.Or(r.failed, errOld))
+}
+
+func (r *remoteSet) unavailable(err error) error {
+	return fmt.Errorf("keys: the JWKS of %s: %w: %w", r.name, kest.ErrUnavailable, err)
 }

@@ -279,6 +279,18 @@ func hang(r *http.Request, until <-chan struct{}) {
 	}
 }
 
+// What stands in an address's query may be a secret: no error shows it.
+func TestErrorsHideTheQuery(t *testing.T) {
+	for _, address := range []string{"http://127.0.0.1:1/jwks?key=hunter2", newServer(t, status(http.StatusForbidden)).URL + "/?key=hunter2"} {
+		if _, err := open(t, address).Keys(ctx, "a"); !errors.Is(err, kest.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("it says %v", err)
+		}
+	}
+	if _, err := keys.OpenJWKS("ftp://127.0.0.1/?key=hunter2"); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 // A server may withdraw all its keys, and what it leaves out is ignored.
 func TestServerWithdrawsKeys(t *testing.T) {
 	s := newServer(t, text(jwks(named("a", ed(1)), named("leaked", ed(2), `"d":"AA"`))))

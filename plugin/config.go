@@ -44,7 +44,7 @@ type IdentityConfig struct {
 	Agent     *AgentConfig // a session key that the agent binds
 	Seed      []byte       // insecure_seed, 32 bytes
 	Local     bool         // insecure_local
-	Inline    bool         // bindings go into the entries' headers
+	Binding   string       // inline puts it into the entries' headers, directory doesn't; "" is for the host to say
 	Algorithm string       // of the session key: EdDSA or ES256
 }
 
@@ -164,7 +164,9 @@ func (c *Config) readKest(n node) {
 func (c *Config) readIdentity(n node) {
 	n.object("agent", "insecure_seed", "insecure_local", "binding", "algorithm")
 	id := &c.Identity
-	id.Inline = n.get("binding").choice("directory", "inline") == "inline"
+	if n.get("binding").there() {
+		id.Binding = n.get("binding").choice("directory", bindingInline)
+	}
 	id.Algorithm = n.get("algorithm").choice(jws.EdDSA, jws.ES256)
 	id.Local = n.get("insecure_local").flag()
 	id.Agent = readAgent(n.get("agent"))
@@ -180,12 +182,14 @@ func (c *Config) readIdentity(n node) {
 		n.fail("has insecure_seed and insecure_local, of which one must be there")
 	case id.Agent != nil && (id.Seed != nil || id.Local):
 		n.fail("has an agent and an insecure key, of which one must be there")
-	case id.Agent == nil && id.Inline:
+	case id.Agent == nil && id.Binding == bindingInline:
 		n.get("binding").fail("inline needs identity.agent, which binds the key")
 	case id.Agent == nil && id.Algorithm == jws.ES256:
 		n.get("algorithm").fail("ES256 needs identity.agent, which binds the key")
 	}
 }
+
+const bindingInline = "inline"
 
 func readAgent(n node) *AgentConfig {
 	if !n.there() {

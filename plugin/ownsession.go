@@ -142,7 +142,8 @@ func (s *session) registered(key *kest.SessionKey, identity *kest.Identity, resu
 		return
 	}
 	identity.NotAfter = notAfter
-	if s.f.config.Identity.Inline {
+	mode := s.f.config.Identity.Binding
+	if mode == bindingInline || mode == "" && v.Get("inline").IsTrue() {
 		identity.Binding, identity.InlineJWK = binding, !holdsKey(binding)
 	}
 	s.adopt(key, identity, binding, now)

@@ -13,12 +13,6 @@ type Task struct {
 	done func(CallResult)
 }
 
-// Woken is a request that was held and can go on.
-type Woken struct {
-	Exchange *Exchange
-	Step     Step
-}
-
 // background is what goes on in a filter beside its requests.
 type background struct {
 	mu    sync.Mutex
@@ -100,27 +94,27 @@ func (f *Filter) Tasks() []*Task {
 // TaskDone brings the answer to a task.
 func (f *Filter) TaskDone(t *Task, result CallResult) { t.done(result) }
 
-// Woken returns the requests that were held and can go on, each with its next step.
-func (f *Filter) Woken() []Woken {
-	var list []Woken
-	for {
-		f.background.mu.Lock()
-		if len(f.background.woken) == 0 {
-			f.background.mu.Unlock()
-			return list
-		}
-		x := f.background.woken[0]
-		f.background.woken = f.background.woken[1:]
-		h := f.background.held[x]
-		delete(f.background.held, x)
-		f.background.mu.Unlock()
-		if h == nil {
-			continue
-		}
-		if step := h.next(); step.Kind != Hold {
-			list = append(list, Woken{x, step})
-		}
+// Woken returns the requests that were held and can go on, each once. A driver
+// calls Wake for each, in that request's own context.
+func (f *Filter) Woken() []*Exchange {
+	f.background.mu.Lock()
+	defer f.background.mu.Unlock()
+	woken := f.background.woken
+	f.background.woken = nil
+	return woken
+}
+
+// Wake goes on with a request that was held. Its Step may hold it again.
+func (x *Exchange) Wake() Step {
+	b := &x.f.background
+	b.mu.Lock()
+	h := b.held[x]
+	delete(b.held, x)
+	b.mu.Unlock()
+	if h == nil {
+		return x.refuse(503, "", "woken, and not held")
 	}
+	return h.next()
 }
 
 // Forget drops a request that has gone.

@@ -38,6 +38,12 @@ func openIdentity(ctx context.Context, c console, log *slog.Logger, kind, keysFi
 	if err != nil {
 		return nil, err
 	}
+	return openTrusting(ctx, c, log, kind, trusted, ttl)
+}
+
+// openTrusting is openIdentity with what a file or a configuration says of whom
+// to trust. It closes that, also after an error.
+func openTrusting(ctx context.Context, c console, log *slog.Logger, kind string, trusted *keys.Trusted, ttl time.Duration) (*openedIdentity, error) {
 	domains := &trustDomains{bundles: keys.NewBundles(nil)}
 	domains.bundles.ExpectFirst()
 	opened, err := detect.Open(ctx, kind, os.LookupEnv, detect.WithAWS(aws.WithBindingTTL(ttl)),
@@ -60,7 +66,8 @@ func openIdentity(ctx context.Context, c console, log *slog.Logger, kind, keysFi
 	}, nil
 }
 
-// readTrusted reads the file of --keys.
+// readTrusted reads the file of --keys: signers and static keys (keys.ParseSigners),
+// or {"<principal>": JWK or [JWK, …]} as kest verify takes it.
 func readTrusted(c console, path string) (*keys.Trusted, error) {
 	if path == "" {
 		return &keys.Trusted{}, nil
@@ -70,10 +77,13 @@ func readTrusted(c console, path string) (*keys.Trusted, error) {
 		return nil, err
 	}
 	trusted, err := keys.ParseSigners(text)
-	if err != nil {
-		return nil, fmt.Errorf("--keys %s: %w", path, err)
+	if err == nil {
+		return trusted, nil
 	}
-	return trusted, nil
+	if static, plain := kest.ParseStaticKeys(text); plain == nil {
+		return &keys.Trusted{Static: static}, nil
+	}
+	return nil, fmt.Errorf("--keys %s: %w", path, err)
 }
 
 // trustDomains hands the bundles of an identity on.

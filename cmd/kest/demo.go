@@ -79,7 +79,7 @@ func (d *demo) start(name string, bytecode []byte, logs io.Writer) error {
 	}
 	filter, err := host.New(context.Background(), bytecode, configuration,
 		host.WithLogger(slog.New(slog.NewTextHandler(logs, nil))), host.WithPool(1),
-		host.WithFunctions(hostFunctions(identityhost.New(nil))))
+		host.WithFunctions(hostFunctions(identityhost.New(nil).Functions())))
 	if err != nil {
 		return err
 	}

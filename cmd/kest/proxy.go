@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"kest.example/kest/baggage"
 	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
 )
@@ -28,18 +27,29 @@ type proxyCmd struct {
 	Pool     int               `default:"0" help:"Instances of the filter at most; 0 is twice the number of CPUs."`
 	Cache    string            `placeholder:"DIR" help:"Keep the compiled filter in this folder, for a quick next start."`
 	Deadline time.Duration     `default:"15s" help:"How long the filter may take to judge a request."`
-	Metrics  string            `placeholder:"ADDR" help:"Serve /healthz and Prometheus metrics at this address."`
+	Metrics  string            `placeholder:"ADDR" help:"Serve /healthz, /readyz and Prometheus metrics at this address."`
+
+	Identity string `enum:",auto,spire,kms,agentcore,oidc,local" default:"" placeholder:"KIND" help:"Serve the workload's identity to the filter from this process, so that it needs no agent: auto, spire, kms, agentcore, oidc or local."`
+
+	JWTIssuer   string `name:"jwt-issuer" placeholder:"URL" help:"Check bearer tokens of this issuer: the filter's configuration then knows the user."`
+	JWTAudience string `name:"jwt-audience" placeholder:"NAME" help:"Whom the tokens must be for."`
+	JWTKeys     string `name:"jwt-jwks" placeholder:"FILE|URL" help:"The issuer's keys, a JWKS."`
+
+	TLSCert  string `name:"tls-cert" placeholder:"FILE" help:"Serve TLS with this certificate chain (PEM)."`
+	TLSKey   string `name:"tls-key" placeholder:"FILE" help:"Its private key (PEM)."`
+	ClientCA string `name:"client-ca" placeholder:"FILE" help:"Ask clients for a certificate of these authorities (PEM): gives the peer rule its peer."`
+	TLSSVID  bool   `name:"tls-svid" help:"Serve TLS with the workload's SVIDs, and ask clients for theirs; with --identity spire."`
 }
 
 func (proxyCmd) Help() string {
 	return "Example:\n  kest proxy --wasm wasm/policy.wasm --config filter.yaml --listen 127.0.0.1:8080 --upstream http://127.0.0.1:9000\n\n" +
-		"Serves HTTP/1.1 and HTTP/2 without TLS (h2c). Ends on SIGINT or SIGTERM after the requests under way."
+		"Serves HTTP/1.1 and HTTP/2, without TLS (h2c) unless told otherwise. Ends on SIGINT or SIGTERM after the requests under way."
 }
 
-// hostFunctions converts the service's functions to the host's type.
-func hostFunctions(s *identityhost.Service) map[string]host.Function {
+// hostFunctions converts a service's functions to the host's type.
+func hostFunctions(list map[string]identityhost.Function) map[string]host.Function {
 	functions := make(map[string]host.Function)
-	for name, f := range s.Functions() {
+	for name, f := range list {
 		functions[name] = f
 	}
 	return functions
@@ -63,6 +73,11 @@ func (p *proxyCmd) Run(c console) error {
 	if err != nil {
 		return err
 	}
+	parts, err := p.open(ctx, c, configuration)
+	if err != nil {
+		return err
+	}
+	defer parts.close()
 	listener, err := net.Listen("tcp", p.Listen)
 	if err != nil {
 		return err
@@ -70,12 +85,12 @@ func (p *proxyCmd) Run(c console) error {
 	defer func() { _ = listener.Close() }()
 	fmt.Fprintf(c.err, "kest: compiling %s …\n", p.Wasm)
 	counts := &counters{}
-	filter, err := host.New(ctx, wasm, configuration, p.options(c)...)
+	filter, err := host.New(ctx, wasm, configuration, p.options(parts)...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = filter.Close(context.Background()) }()
-	if err := p.serveMetrics(counts); err != nil {
+	if err := p.serveMetrics(counts, parts.ready); err != nil {
 		return err
 	}
 	upstream := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -84,14 +99,12 @@ func (p *proxyCmd) Run(c console) error {
 		r.SetXForwarded()
 	}}
 	fmt.Fprintf(c.err, "kest: listening on %s, passing on to %s\n", listener.Addr(), p.Upstream)
-	return serve(ctx, listener, counts.count(filter.Handler(counts.passed(upstream))))
+	return serve(ctx, listener, counts.count(parts.check(filter.Handler(counts.passed(upstream)))), parts.tls)
 }
 
-func (p *proxyCmd) options(c console) []host.Option {
-	service := identityhost.New(baggage.NewMemoryCache(claimBytes, claimBytesEach, nil))
+func (p *proxyCmd) options(parts *proxyParts) []host.Option {
 	options := []host.Option{
-		host.WithLogger(slog.New(slog.NewTextHandler(c.err, nil))), host.WithDeadline(p.Deadline),
-		host.WithFunctions(hostFunctions(service)),
+		host.WithLogger(parts.log), host.WithDeadline(p.Deadline), host.WithFunctions(parts.functions), host.WithProperties(parts.property),
 	}
 	if p.Pool > 0 {
 		options = append(options, host.WithPool(p.Pool))
@@ -108,13 +121,21 @@ func (p *proxyCmd) options(c console) []host.Option {
 // shutdownGrace is how long requests under way may take at the end.
 const shutdownGrace = 10 * time.Second
 
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// serve serves until ctx ends; without a TLS configuration in the clear.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, secure *tls.Config) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
+	protocols.SetHTTP2(secure != nil)
+	protocols.SetUnencryptedHTTP2(secure == nil)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols, TLSConfig: secure}
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
+	go func() {
+		if secure != nil {
+			done <- server.ServeTLS(listener, "", "")
+			return
+		}
+		done <- server.Serve(listener)
+	}()
 	select {
 	case err := <-done:
 		return err

@@ -37,12 +37,16 @@ func (v *VM) pump(root uint32, current *request) (step plugin.Step, woken bool) 
 		for _, t := range tasks {
 			away = v.start(root, t) || away
 		}
-		for _, w := range list {
-			if current != nil && w.Exchange == current.exchange {
-				step, woken = w.Step, true
+		for _, x := range list {
+			if current == nil || x != current.exchange {
+				away = v.wake(x) || away
 				continue
 			}
-			away = v.wake(w) || away
+			if away && !v.enter(current.id) {
+				return plugin.Step{}, true // refuses: its properties can't be read
+			}
+			away, woken = false, true
+			step = x.Wake()
 		}
 	}
 	if away && current != nil {
@@ -77,13 +81,19 @@ func (v *VM) start(root uint32, t *plugin.Task) (left bool) {
 	return true
 }
 
-// wake lets a request that was held go on, if it is still there.
-func (v *VM) wake(w plugin.Woken) (left bool) {
+// wake lets a request that was held go on, if it is still there: in its own
+// context, whose properties say who the peer and the user are. It reports
+// whether it left the context that it was called in.
+func (v *VM) wake(x *plugin.Exchange) (left bool) {
 	for id, r := range v.requests {
-		if r.exchange != w.Exchange {
+		if r.exchange != x {
 			continue
 		}
-		if v.enter(id) && v.apply(r, w.Step) == proxywasm.Continue {
+		if !v.enter(id) {
+			return true // held for ever; the host ends it
+		}
+		step := x.Wake()
+		if step.Kind != plugin.Hold && v.apply(r, step) == proxywasm.Continue {
 			v.goOn()
 		}
 		return true

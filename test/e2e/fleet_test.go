@@ -31,13 +31,53 @@ func onEnvoy(t testing.TB, s fleet.Setup) *fleet.Gateway {
 		filters = append([]any{jwtFilter(s.JWT)}, filters...)
 	}
 	y.listenerOf(ports[1], "upstream", filters...)
+	scheme := "http"
+	if s.TLS != nil {
+		y.serveTLS(s.TLS)
+		scheme = "https"
+	}
 	e, err := envoytest.Start(y.String(), fmt.Sprintf("127.0.0.1:%d", ports[0]), max(1, s.Workers))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)
-	return &fleet.Gateway{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), Log: e.Log}
+	return &fleet.Gateway{URL: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[1]), Log: e.Log}
 }
+
+// certificates are an SVID and the roots of its peers.
+func certificates(files *fleet.TLS) object {
+	return object{
+		"tls_certificates": []any{object{
+			"certificate_chain": object{"filename": files.Cert}, "private_key": object{"filename": files.Key},
+		}},
+		"validation_context": object{"trusted_ca": object{"filename": files.CA}},
+	}
+}
+
+// serveTLS has the last listener serve mTLS.
+func (y *yaml) serveTLS(files *fleet.TLS) {
+	listener := y.listeners[len(y.listeners)-1].(object)
+	listener["filter_chains"].([]any)[0].(object)["transport_socket"] = object{
+		"name": "envoy.transport_sockets.tls",
+		"typed_config": object{
+			"@type":                      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+			"require_client_certificate": true, "common_tls_context": certificates(files),
+		},
+	}
+}
+
+// callTLS has the last cluster be called by mTLS.
+func (y *yaml) callTLS(files *fleet.TLS) {
+	y.clusters[len(y.clusters)-1].(object)["transport_socket"] = object{
+		"name": "envoy.transport_sockets.tls",
+		"typed_config": object{
+			"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+			"sni":   "localhost", "common_tls_context": certificates(files),
+		},
+	}
+}
+
+func TestPeer(t *testing.T) { fleet.RunPeer(t, fleet.Surface{Name: "envoy", Start: onEnvoy}) }
 
 // target is a cluster at unix:PATH or http://HOST:PORT.
 func (y *yaml) target(t testing.TB, name, address string) {

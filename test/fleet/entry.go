@@ -37,6 +37,8 @@ func Entry(t testing.TB, by *kest.Identity, principal string) string {
 // Baggage is a baggage header of entries.
 func Baggage(entries ...string) string { return forge.Header(entries) }
 
+func entries(header string) []string { return forge.Entries(header) }
+
 // Root is the baggage of a fresh root of an identity's own.
 func Root(t testing.TB, by *kest.Identity) string {
 	t.Helper()

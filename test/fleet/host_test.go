@@ -90,7 +90,13 @@ func start(t testing.TB, s fleet.Setup, options ...host.Option) *fleet.Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(check(filter.Handler(httputil.NewSingleHostReverseProxy(upstream))))
+	server := httptest.NewUnstartedServer(check(filter.Handler(httputil.NewSingleHostReverseProxy(upstream))))
+	if s.TLS != nil {
+		server.TLS = s.TLS.Config
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	t.Cleanup(server.Close)
 	return &fleet.Gateway{URL: server.URL, Log: log.String}
 }
@@ -146,5 +152,11 @@ func TestGoHostEgress(t *testing.T) {
 func TestGoHostUser(t *testing.T) {
 	fleet.RunUser(t, fleet.Surface{Name: "go", Start: func(t testing.TB, s fleet.Setup) *fleet.Gateway {
 		return start(t, s, host.WithFunctions(functions(identityhost.New(nil).Functions())))
+	}})
+}
+
+func TestGoHostPeer(t *testing.T) {
+	fleet.RunPeer(t, fleet.Surface{Name: "functions", InProcess: true, Start: func(t testing.TB, s fleet.Setup) *fleet.Gateway {
+		return start(t, s, host.WithFunctions(functions(identityhost.New(nil).AgentFunctions(s.Agent.Agent))))
 	}})
 }

@@ -17,14 +17,16 @@ type Setup struct {
 	Clusters map[string]string // name to unix:PATH or http://HOST:PORT
 	Agent    *Workload         // whose agent serves it; nil has none
 	JWT      *JWT              // checks bearer tokens before the filter
+	TLS      *TLS              // serves mTLS
 	Workers  int               // of Envoy; 0 is 1
 	Backend  *Backend
 }
 
 // Gateway is a filter that runs.
 type Gateway struct {
-	URL string
-	Log func() string
+	URL    string
+	Log    func() string
+	Client *http.Client // nil is a plain one
 }
 
 // Surface starts a filter: in a real Envoy, or in a Go host.
@@ -87,7 +89,11 @@ func (g *Gateway) GetAny(t testing.TB, path string, headers ...string) (status i
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := client.Do(r)
+	c := client
+	if g.Client != nil {
+		c = g.Client
+	}
+	response, err := c.Do(r)
 	if err != nil {
 		t.Logf("no answer: %v", err)
 		return 0, ""
