@@ -115,7 +115,7 @@ func jwtFilter(j *fleet.JWT) any {
 
 func TestUser(t *testing.T) { fleet.RunUser(t, fleet.Surface{Name: "envoy", Start: onEnvoy}) }
 
-func TestFleet(t *testing.T) { fleet.Run(t, fleet.Surface{Name: "envoy", Start: onEnvoy}) }
+func TestFleet(t *testing.T) { fleet.Run(t, fleet.Surface{Name: "Envoy", Start: onEnvoy}) }
 
 // The sidecar pair of one workload in one Envoy, on four workers.
 func TestEgress(t *testing.T) {

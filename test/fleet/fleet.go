@@ -41,12 +41,18 @@ func New(t testing.TB) *Fleet {
 	return &Fleet{t: t, CA: workloadtest.NewCA("example.org"), Cache: newCache()}
 }
 
+// Provider is where a workload's identity comes from.
+type Provider interface {
+	kest.Provider
+	kest.Binder
+}
+
 // Workload is one workload: its Workload API, its provider and its agent.
 type Workload struct {
 	ID       string
 	API      *workloadtest.Server
-	Provider *spire.Provider
-	Keys     *keys.Verifier
+	Provider Provider
+	Keys     kest.KeySource
 	Agent    *identityhost.Agent
 	Socket   string // of the agent
 
@@ -76,8 +82,7 @@ func (f *Fleet) Workload(name string, options []Option, api ...workloadtest.Opti
 	w.API = workloadtest.New(f.t, f.CA, w.ID, api...)
 	bundles := keys.NewBundles(nil)
 	bundles.ExpectFirst()
-	var err error
-	w.Provider, err = spire.Open(w.API.Address(), spire.OnBundles(func(list []*spiffebundle.Bundle) {
+	provider, err := spire.Open(w.API.Address(), spire.OnBundles(func(list []*spiffebundle.Bundle) {
 		for _, b := range list {
 			bundles.Set(b)
 		}
@@ -85,13 +90,29 @@ func (f *Fleet) Workload(name string, options []Option, api ...workloadtest.Opti
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.t.Cleanup(func() { _ = w.Provider.Close() })
-	w.Keys = keys.NewVerifier(keys.WithBundles(bundles))
+	f.t.Cleanup(func() { _ = provider.Close() })
+	w.Provider, w.Keys = provider, keys.NewVerifier(keys.WithBundles(bundles))
+	return w.equip()
+}
+
+// Other makes a workload whose identity comes from elsewhere than SPIFFE.
+func (f *Fleet) Other(id string, provider Provider, source kest.KeySource, options ...Option) *Workload {
+	f.t.Helper()
+	w := &Workload{ID: id, Provider: provider, Keys: source, f: f, ttl: time.Hour}
+	for _, o := range options {
+		o(w)
+	}
+	return w.equip()
+}
+
+// equip gives the workload an agent, and a place for its socket.
+func (w *Workload) equip() *Workload {
+	w.f.t.Helper()
 	dir, err := os.MkdirTemp("", "kest-fleet-") // short: a socket's path has 107 bytes
 	if err != nil {
-		f.t.Fatal(err)
+		w.f.t.Fatal(err)
 	}
-	f.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	w.f.t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	w.Socket = filepath.Join(dir, "agent.sock")
 	w.Agent = w.newAgent()
 	return w
@@ -103,6 +124,11 @@ func (w *Workload) newAgent() *identityhost.Agent {
 		w.f.t.Fatal(err)
 	}
 	return a
+}
+
+// Service is what a Go host serves in the agent's place.
+func (w *Workload) Service() map[string]identityhost.Function {
+	return identityhost.New(w.f.Cache).AgentFunctions(w.Agent)
 }
 
 // Serve serves the agent on its socket until Kill, or the test's end.
@@ -174,8 +200,9 @@ func (w *Workload) Registered() *kest.Identity {
 
 func newCache() kest.Cache { return baggage.NewMemoryCache(16<<20, 1<<20, nil) }
 
-// requests is how many requests to /v1 the agent counts in its metrics.
-func (w *Workload) requests(t testing.TB) (n int) {
+// Requests is how many requests to routes of this prefix the agent counts in its
+// metrics.
+func (w *Workload) Requests(t testing.TB, prefix string) (n int) {
 	t.Helper()
 	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", w.Socket)
@@ -197,7 +224,7 @@ func (w *Workload) requests(t testing.TB) (n int) {
 	}
 	for _, m := range family.GetMetric() {
 		for _, l := range m.GetLabel() {
-			if l.GetName() == "route" && strings.HasPrefix(l.GetValue(), "/v1/") {
+			if l.GetName() == "route" && strings.HasPrefix(l.GetValue(), prefix) {
 				n += int(m.GetCounter().GetValue())
 			}
 		}

@@ -12,7 +12,7 @@ import (
 
 // config is a filter of orders, which takes roots of gw and of its own.
 const config = `{
-	"workload": "spiffe://example.org/orders", "identity": {"agent": {"cluster": "kest_agent"TOKEN}MORE},
+	"workload": "WORKLOAD", "identity": {"agent": {"cluster": "kest_agent"TOKEN}MORE},
 	"keys": {"agent": true},
 	"authority": [{"principal": "spiffe://example.org/*", "origins": ["user_input"], "max_root_trust": 40}],
 	"policies": {"cedar": {"all": "permit(principal, action, resource);"}},
@@ -24,7 +24,7 @@ func Config(more, token string) string {
 	if token != "" {
 		token = `,"token":"` + token + `"`
 	}
-	return strings.NewReplacer("TOKEN", token, "MORE", more).Replace(config)
+	return strings.NewReplacer("TOKEN", token, "MORE", more, "WORKLOAD", "spiffe://example.org/orders").Replace(config)
 }
 
 // setup is orders' filter with its agent.
@@ -85,6 +85,9 @@ func bindings(t *testing.T, s Surface) {
 		t.Errorf("%d refused requests reached the upstream", after-visits)
 	}
 	g.want(t, 200, "after all of these", "Baggage", Root(t, mine))
+	if strings.Contains(g.Log(), orders.token) {
+		t.Error("the agent's token is in the log")
+	}
 }
 
 // kinds of session keys, and how their bindings travel, verify at the next hop.
@@ -251,11 +254,11 @@ func calls(t *testing.T, s Surface) {
 	g := s.Start(t, setup(t, orders, ""))
 	registered := gw.Registered()
 	g.want(t, 200, "warm-up", "Baggage", Root(t, registered))
-	before := orders.requests(t)
+	before := orders.Requests(t, "/v1/")
 	for range 200 {
 		g.want(t, 200, "after warm-up", "Baggage", Root(t, registered))
 	}
-	if n := orders.requests(t) - before; n > 20 {
+	if n := orders.Requests(t, "/v1/") - before; n > 20 {
 		t.Errorf("200 requests caused %d calls to the agent", n)
 	}
 }
