@@ -49,7 +49,12 @@ func run() error {
 	go func() { _ = server.Serve(listener) }()
 	defer func() { _ = server.Close() }()
 
-	envoy, err := startEnvoy(ctx)
+	configuration, closeAgents, err := serveAgents(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAgents()
+	envoy, err := startEnvoy(ctx, configuration)
 	if err != nil {
 		return err
 	}
@@ -64,7 +69,7 @@ type envoy struct {
 	done chan error
 }
 
-func startEnvoy(ctx context.Context) (*envoy, error) {
+func startEnvoy(ctx context.Context, configuration string) (*envoy, error) {
 	binary := filepath.Join(".tools", "bin", "envoy")
 	for _, need := range [...]struct{ file, how string }{
 		{binary, "make tools"}, {filepath.Join("wasm", "policy.wasm"), "make wasm"},
@@ -78,7 +83,7 @@ func startEnvoy(ctx context.Context) (*envoy, error) {
 		return nil, err
 	}
 	fmt.Println("starting Envoy, which compiles the filter first; its log:", logFile.Name())
-	cmd := exec.CommandContext(ctx, binary, "-c", "examples/envoy/envoy.yaml", "--concurrency", "1",
+	cmd := exec.CommandContext(ctx, binary, "-c", configuration, "--concurrency", "1",
 		"--disable-hot-restart", "-l", "warning", "--component-log-level", "wasm:info")
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
