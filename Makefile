@@ -67,6 +67,7 @@ race: wasm ## The same under the race detector (needs a C compiler)
 e2e: wasm ## Test on a real Envoy and real services (after `make tools`)
 	$(call need,envoy,$(ENVOY_VERSION))
 	$(call need,moto_server,$(MOTO_VERSION))
+	$(call need,redis-server,$(REDIS_VERSION))
 	$(GO) test -p 1 -count=1 -timeout 20m -tags e2e ./test/e2e/...
 
 .PHONY: fuzz

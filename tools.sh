@@ -94,6 +94,49 @@ fetch_moto() {
     mv -f "$tmp/moto_server" "$bin/moto_server"
 }
 
+# found_redis: the redis-server that the machine has, if any.
+found_redis() {
+  PATH=${PATH//$bin:/} type -P redis-server
+}
+
+# redis_ready: is there a Redis, or what unpacks Debian's?
+redis_ready() {
+  found_redis >/dev/null || { command -v apt-get && command -v dpkg; } >/dev/null ||
+    { missing redis-server "install Redis $REDIS_VERSION or newer, so that redis-server is on the PATH" && return 1; }
+}
+
+# Debian's packages are unpacked into a folder of their own; nothing is installed.
+# What is found on the machine is linked instead.
+# shellcheck disable=SC2016 # the launcher expands what stands in it
+fetch_redis() {
+  local found
+  if found=$(found_redis); then
+    printf '%s\n' '#!/bin/sh' "exec '$found' \"\$@\"" >"$tmp/redis-server"
+  else
+    mkdir -p "$tmp/debs" &&
+      (cd "$tmp/debs" && apt-get download redis-server redis-tools liblzf1 libjemalloc2 libatomic1) &&
+      for deb in "$tmp"/debs/*.deb; do dpkg -x "$deb" "$tmp/redis" || return; done &&
+      rm -rf "$root/redis" &&
+      mv "$tmp/redis" "$root/redis" &&
+      printf '%s\n' '#!/usr/bin/env bash' \
+        'redis=$(cd "$(dirname "${BASH_SOURCE[0]}")/../redis" && pwd) || exit 1' \
+        'for lib in "$redis"/usr/lib/*-linux-*; do LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}; done' \
+        'export LD_LIBRARY_PATH' \
+        'exec "$redis/usr/bin/redis-server" "$@"' >"$tmp/redis-server"
+  fi &&
+    chmod +x "$tmp/redis-server" &&
+    mv -f "$tmp/redis-server" "$bin/redis-server" &&
+    redis_new_enough || { rm -f "$bin/redis-server" && return 1; }
+}
+
+redis_new_enough() {
+  local output version
+  output=$("$bin/redis-server" --version) && printf '%s\n' "$output" &&
+    version=${output#*v=} && version=${version%% *} &&
+    printf '%s\n' "$REDIS_VERSION" "$version" | sort -V -C ||
+    { printf '%s is older than %s\n' "$version" "$REDIS_VERSION" && return 1; }
+}
+
 # runs_as TEXT COMMAND…: the command runs, and its output has the text.
 runs_as() {
   local text=$1 output
@@ -115,6 +158,11 @@ fi
 python=$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2>/dev/null) || python=none
 if current moto_server "$MOTO_VERSION $python" || python_ready moto; then
   get moto_server "$MOTO_VERSION" "$MOTO_VERSION $python" installing fetch_moto
+fi
+
+if current redis-server "$REDIS_VERSION" || redis_ready; then
+  get redis-server "$REDIS_VERSION" "$REDIS_VERSION" 'looking for one, or unpacking' fetch_redis
+  [[ -x $bin/redis-server ]] || missing redis-server 'install it (Debian: apt-get install redis-server), or run apt-get update so that it can be downloaded'
 fi
 
 if ! command -v go >/dev/null; then

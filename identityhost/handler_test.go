@@ -44,11 +44,12 @@ func TestPathsAndMethods(t *testing.T) {
 	} {
 		w.each(func(c client, over string) {
 			for _, method := range []string{"GET", "POST"} {
-				c.do(t, method, path, "").want(t, method+" "+path, 404)
+				c.do(t, method, path, "").want(t, method+" "+path+" over "+over, 404)
 			}
 		})
 	}
 	w.clients["unix"].do(t, "POST", "/v1/traces", "").want(t, "traces", 501)
+	w.clients["unix"].raw(t, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").want(t, "OPTIONS *", 404)
 }
 
 func TestToken(t *testing.T) {

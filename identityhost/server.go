@@ -29,7 +29,7 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 	protocols.SetUnencryptedHTTP2(true)
 	waiting := &connections{max: maxConnections, open: make(map[net.Conn]*list.Element)}
 	return &http.Server{
-		Handler: handler, Protocols: protocols, ConnState: waiting.change,
+		Handler: handler, Protocols: protocols, ConnState: waiting.change, DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10,

@@ -155,10 +155,16 @@ func (s *socket) Close() error {
 	return err
 }
 
+// maxSocketPath is the room for a path and its end in unix(7).
+const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path)
+
 // listenUnix makes a socket in a folder of its own, where nobody reaches it
 // before it has its mode and group, and then links it to its path. A umask
 // would be the whole process's, and chmod after bind comes too late.
 func listenUnix(path string, mode os.FileMode, gid int) (net.Listener, error) {
+	if len(path) >= maxSocketPath {
+		return nil, fmt.Errorf("--listen unix:%s: the path is too long: nobody could connect to more than %d bytes", path, maxSocketPath-1)
+	}
 	folder, err := os.MkdirTemp(filepath.Dir(path), ".kest")
 	if err != nil {
 		return nil, fmt.Errorf("--listen unix:%s: %w", path, err)
@@ -214,7 +220,7 @@ func lockFolder(folder string) (unlock func(), err error) {
 		return nil, err
 	}
 	for end := time.Now().Add(lockTime); ; time.Sleep(10 * time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return func() { _ = f.Close() }, nil // which unlocks
 		}

@@ -278,7 +278,9 @@ func agentFails(t *testing.T, env []string, text string, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, append([]string{"agent"}, args...)...)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, append([]string{"agent"}, args...)...)
 	cmd.Env = env
 	out, _ := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
@@ -399,7 +401,7 @@ func TestAgentRemovesNothingElse(t *testing.T) {
 func umask() os.FileMode {
 	mask := syscall.Umask(0)
 	syscall.Umask(mask)
-	return os.FileMode(mask) //nolint:gosec // nine bits
+	return os.FileMode(mask)
 }
 
 // Whatever the umask, the socket is never wider than its mode.
@@ -512,7 +514,7 @@ func TestAgentMisuse(t *testing.T) {
 		"for a Unix socket":                {"--listen", "127.0.0.1:0", "--token-file", token, "--group", "0"},
 		"needs a path":                     {"--listen", "unix:"},
 		"no such file":                     {"--listen", "unix:" + filepath.Join(dir, "none", "s")},
-		"--listen unix:" + dir + "/x":      {"--listen", "unix:" + filepath.Join(dir, strings.Repeat("x", 120))},
+		"the path is too long":             {"--listen", "unix:" + filepath.Join(dir, strings.Repeat("x", 120))},
 		"--mode 0999":                      {"--listen", socket, "--mode", "0999"},
 		"--mode 0400":                      {"--listen", socket, "--mode", "0400"},
 		"no such group":                    {"--listen", socket, "--group", "no-such-group"},
@@ -526,14 +528,16 @@ func TestAgentMisuse(t *testing.T) {
 		"memory or the URL of a Redis":     {"--listen", socket, "--cache", "redis://:hunter2hunter2@host:port"},
 		"rediss://… for TLS":               {"--listen", socket, "--cache", "hunter2hunter2"},
 		"no/such/keys":                     {"--listen", socket, "--keys", "no/such/keys"},
-		"--keys " + dir:                    {"--listen", socket, "--keys", filepath.Join(dir)},
+		"is a directory":                   {"--listen", socket, "--keys", filepath.Join(dir)},
 		"extra":                            {"--listen", socket, "--keys", file(t, "keys", `{"extra":1}`)},
 	} {
 		path, err := binary()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(path, append([]string{"agent"}, args...)...)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, path, append([]string{"agent"}, args...)...)
 		cmd.Env = agentEnv(dir)
 		out, _ := cmd.CombinedOutput()
 		got := strings.TrimSuffix(string(out), "\n")
@@ -603,6 +607,22 @@ func TestAgentKeysFile(t *testing.T) {
 		t.Error(text)
 	}
 	a.want(t, 404, "GET", path+"other", "")
+}
+
+// An identity that is there and can't be used is a no, never the next one's turn.
+func TestAgentOfABrokenIdentity(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := folder(t)
+	cmd := exec.Command(path, "agent", "--listen", "unix:"+filepath.Join(dir, "a"))
+	cmd.Env = agentEnv("", "AWS_BEDROCK_AGENT_ID=x")
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != exitNo || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), "agentcore") {
+		t.Errorf("exit %d: %s", cmd.ProcessState.ExitCode(), out)
+	}
+	gone(t, filepath.Join(dir, "a"))
 }
 
 func TestAgentExplainsItself(t *testing.T) {

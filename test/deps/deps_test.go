@@ -60,6 +60,15 @@ var rules = map[string][]string{
 	"/host":             {"/plugin/proxywasm"},
 	"/identityhost":     {"", "/plugin/proxywasm"},
 	"/wasm":             {},
+
+	"/keys":                    {""},
+	"/identityhost/spire":      {""},
+	"/identityhost/aws":        {""},
+	"/identityhost/oidc":       {"", "/identityhost/internal/jwt"},
+	"/identityhost/local":      {""},
+	"/identityhost/detect":     {"", "/keys", "/identityhost/spire", "/identityhost/aws", "/identityhost/oidc", "/identityhost/local"},
+	"/identityhost/bearer":     {"", "/identityhost/internal/jwt"},
+	"/identityhost/rediscache": {""},
 }
 
 func TestRooms(t *testing.T) {

@@ -66,17 +66,6 @@ func (y *yaml) serveTLS(files *fleet.TLS) {
 	}
 }
 
-// callTLS has the last cluster be called by mTLS.
-func (y *yaml) callTLS(files *fleet.TLS) {
-	y.clusters[len(y.clusters)-1].(object)["transport_socket"] = object{
-		"name": "envoy.transport_sockets.tls",
-		"typed_config": object{
-			"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-			"sni":   "localhost", "common_tls_context": certificates(files),
-		},
-	}
-}
-
 func TestPeer(t *testing.T) { fleet.RunPeer(t, fleet.Surface{Name: "envoy", Start: onEnvoy}) }
 
 // target is a cluster at unix:PATH or http://HOST:PORT.

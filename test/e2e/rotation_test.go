@@ -49,7 +49,9 @@ func TestRotationUnderLoad(t *testing.T) {
 	go rotate(f, stop, orders, stock)
 	var sent, refused atomic.Int64
 	var group sync.WaitGroup
-	done := func() bool { return sent.Load() >= requests && rotated(e, "orders") >= rotations && rotated(e, "stock") >= rotations }
+	done := func() bool {
+		return sent.Load() >= requests && rotated(e, "orders") >= rotations && rotated(e, "stock") >= rotations
+	}
 	for range clients {
 		group.Go(func() {
 			client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}

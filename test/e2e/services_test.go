@@ -88,3 +88,13 @@ func TestKMSThrottled(t *testing.T) {
 		})
 	}
 }
+
+func TestRedisAway(t *testing.T) {
+	for _, s := range surfaces(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			r := startRedis(t)
+			fleet.RunCacheAway(t, s, r.open(t), r.kill, func() { r.start(t) })
+		})
+	}
+}
