@@ -471,11 +471,13 @@ func replaced(v jcs.Value, path []string) jcs.Value {
 	if len(path) == 0 {
 		return jcs.StringValue("")
 	}
-	members := slices.Clone(v.Items())
-	for i := range members {
-		if members[i].Name == path[0] {
-			members[i].Value = replaced(members[i].Value, path[1:])
+	first, rest := path[0], path[1:]
+	var members []jcs.Member
+	for _, m := range v.Items() {
+		if m.Name == first {
+			m.Value = replaced(m.Value, rest)
 		}
+		members = append(members, m)
 	}
 	return jcs.ObjectValue(members...)
 }

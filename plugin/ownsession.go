@@ -146,7 +146,7 @@ func (s *session) registered(key *kest.SessionKey, identity *kest.Identity, resu
 	if mode == bindingInline || mode == "" && v.Get("inline").IsTrue() {
 		identity.Binding, identity.InlineJWK = binding, !holdsKey(binding)
 	}
-	s.adopt(key, identity, binding, now)
+	s.adopt(key, identity, now)
 }
 
 // holdsKey reports whether a binding is of form (a); one of form (b) has the
@@ -162,7 +162,7 @@ func holdsKey(binding string) bool {
 }
 
 // adopt signs with a key from now on.
-func (s *session) adopt(key *kest.SessionKey, identity *kest.Identity, binding string, now time.Time) {
+func (s *session) adopt(key *kest.SessionKey, identity *kest.Identity, now time.Time) {
 	s.mu.Lock()
 	if s.current != nil && s.key != key {
 		s.earlier = append(s.earlier, kest.Key{Public: s.current.Key, NotAfter: s.current.NotAfter})

@@ -18,7 +18,7 @@ func ES256ToDER(signature []byte) []byte {
 	der := append(make([]byte, 0, 72), 0x30, 0)
 	der = appendInteger(der, signature[:32])
 	der = appendInteger(der, signature[32:])
-	der[1] = byte(len(der) - 2)
+	der[1] = byte(len(der) - 2) //nolint:gosec // at most 70
 	return der
 }
 
@@ -27,9 +27,9 @@ func appendInteger(der, b []byte) []byte {
 		b = b[1:]
 	}
 	if b[0] >= 0x80 {
-		return append(append(der, 2, byte(len(b)+1), 0), b...)
+		return append(append(der, 2, byte(len(b)+1), 0), b...) //nolint:gosec // 33
 	}
-	return append(append(der, 2, byte(len(b))), b...)
+	return append(append(der, 2, byte(len(b))), b...) //nolint:gosec // at most 32
 }
 
 // ES256FromDER returns R||S, or nil for what is not the one DER form of a

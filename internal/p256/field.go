@@ -38,17 +38,17 @@ func (h *element) bytes() []byte {
 	plain.mul(h, &element{1})
 	b := make([]byte, 32)
 	for i, w := range plain {
-		b[28-4*i], b[29-4*i], b[30-4*i], b[31-4*i] = byte(w>>24), byte(w>>16), byte(w>>8), byte(w)
+		b[28-4*i], b[29-4*i], b[30-4*i], b[31-4*i] = byte(w>>24), byte(w>>16), byte(w>>8), byte(w) //nolint:gosec // byte by byte
 	}
 	return b
 }
 
 func (h *element) isZero() bool {
-	var any uint32
+	var bits uint32
 	for _, w := range h {
-		any |= w
+		bits |= w
 	}
-	return any == 0
+	return bits == 0
 }
 
 // below reports whether h is less than limit.
@@ -88,7 +88,7 @@ func (h *element) add(f, g *element) {
 		h[i] = uint32(carry) //nolint:gosec // the low word
 		carry >>= 32
 	}
-	h.reduce(uint32(carry)) //nolint:gosec // 0 or 1
+	h.reduce(uint32(carry))
 }
 
 func (h *element) sub(f, g *element) {
@@ -138,8 +138,8 @@ func addProduct(t *[10]uint32, w uint32, g *element) {
 		carry >>= 32
 	}
 	carry += uint64(t[8])
-	t[8] = uint32(carry)        //nolint:gosec // the low word
-	t[9] += uint32(carry >> 32) //nolint:gosec // the high word
+	t[8] = uint32(carry) //nolint:gosec // the low word
+	t[9] += uint32(carry >> 32)
 }
 
 // invert sets h to 1/f (Fermat), or 0 for 0.

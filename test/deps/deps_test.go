@@ -67,7 +67,7 @@ var rules = map[string][]string{
 	"/identityhost/oidc":       {"", "/identityhost/internal/jwt"},
 	"/identityhost/local":      {""},
 	"/identityhost/detect":     {"", "/keys", "/identityhost/spire", "/identityhost/aws", "/identityhost/oidc", "/identityhost/local"},
-	"/identityhost/bearer":     {"", "/identityhost/internal/jwt"},
+	"/identityhost/bearer":     {"", "/identityhost/internal/jwt", "/plugin/proxywasm"},
 	"/identityhost/rediscache": {""},
 }
 
