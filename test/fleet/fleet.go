@@ -147,7 +147,19 @@ func (w *Workload) Service() map[string]identityhost.Function {
 // Serve serves the agent on its socket until Kill, or the test's end.
 func (w *Workload) Serve() *Workload {
 	w.f.t.Helper()
-	l, err := net.Listen("unix", w.Socket)
+	w.serve("unix", w.Socket)
+	return w
+}
+
+// ServeTCP serves the agent on a loopback address too, and returns it as a URL.
+func (w *Workload) ServeTCP() string {
+	w.f.t.Helper()
+	return "http://" + w.serve("tcp", "127.0.0.1:0").String()
+}
+
+func (w *Workload) serve(network, address string) net.Addr {
+	w.f.t.Helper()
+	l, err := net.Listen(network, address)
 	if err != nil {
 		w.f.t.Fatal(err)
 	}
@@ -161,7 +173,7 @@ func (w *Workload) Serve() *Workload {
 	server := w.server
 	go func() { _ = server.Serve(l) }()
 	w.f.t.Cleanup(func() { _ = server.Close() })
-	return w
+	return l.Addr()
 }
 
 // Kill ends the agent at once, and all that it remembered.

@@ -46,6 +46,7 @@ func Run(t *testing.T, s Surface) {
 	if !s.InProcess {
 		t.Run("agent restarted", func(t *testing.T) { t.Parallel(); agentRestarted(t, s) })
 		t.Run("agent late", func(t *testing.T) { t.Parallel(); agentLate(t, s) })
+		t.Run("loopback", func(t *testing.T) { t.Parallel(); loopback(t, s) })
 		t.Run("calls", func(t *testing.T) { t.Parallel(); calls(t, s) })
 	}
 }
@@ -210,6 +211,17 @@ func agentRestarted(t *testing.T, s Surface) {
 			t.Fatalf("the live key was not registered again: %v\n%s", err, tail(g.Log()))
 		}
 		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// loopback: the agent on a TCP address, by its token, and not without it.
+func loopback(t *testing.T, s Surface) {
+	for token, status := range map[string]int{"the-token-of-this-agent": 200, "": 503} {
+		orders := New(t).Workload("orders", []Option{WithToken("the-token-of-this-agent")})
+		st := setup(t, orders, "")
+		st.Config = Config("", token)
+		st.Clusters["kest_agent"] = orders.ServeTCP()
+		s.Start(t, st).want(t, status, "an agent on loopback, token "+token)
 	}
 }
 
