@@ -39,7 +39,7 @@ type moto struct {
 const motoAccount = "123456789012" // moto's own
 
 // startMoto runs the moto that make tools fetched on a free loopback port.
-func startMoto(t *testing.T) *moto {
+func startMoto(t testing.TB) *moto {
 	t.Helper()
 	ports, err := envoytest.FreePorts(1)
 	if err != nil {
@@ -54,7 +54,7 @@ func startMoto(t *testing.T) *moto {
 func (m *moto) url() string { return fmt.Sprintf("http://127.0.0.1:%d", m.port) }
 
 // start waits until the server answers, at most a minute.
-func (m *moto) start(t *testing.T) {
+func (m *moto) start(t testing.TB) {
 	t.Helper()
 	binary := filepath.Join(envoytest.Root(), ".tools", "bin", "moto_server")
 	if _, err := os.Stat(binary); err != nil {
@@ -114,7 +114,7 @@ func (m *moto) admin() sdk.Config {
 }
 
 // key makes a key through KMS's own API and returns its id and its ARN.
-func (m *moto) key(t *testing.T, spec types.KeySpec, usage types.KeyUsageType) (id, arn string) {
+func (m *moto) key(t testing.TB, spec types.KeySpec, usage types.KeyUsageType) (id, arn string) {
 	t.Helper()
 	out, err := kms.NewFromConfig(m.admin()).CreateKey(context.Background(), &kms.CreateKeyInput{KeySpec: spec, KeyUsage: usage})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
+	"kest.example/kest"
 	"kest.example/kest/identityhost/aws"
 	"kest.example/kest/test/fleet"
 )
@@ -95,6 +96,28 @@ func TestRedisAway(t *testing.T) {
 			t.Parallel()
 			r := startRedis(t)
 			fleet.RunCacheAway(t, s, r.open(t), r.kill, func() { r.start(t) })
+		})
+	}
+}
+
+// BenchmarkEntry compares an entry under a session key that KMS bound with one
+// that KMS signs itself (direct mode); moto is on this machine, AWS is farther.
+func BenchmarkEntry(b *testing.B) {
+	m := startMoto(b)
+	_, arn := m.key(b, types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify)
+	p, err := aws.Open(arn, aws.WithConfig(m.admin()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, provider := range map[string]kest.Provider{"session": kest.NewSession(p, nil), "direct": p} {
+		b.Run(name, func(b *testing.B) {
+			id, err := provider.Identity(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				fleet.Entry(b, id, id.WorkloadID)
+			}
 		})
 	}
 }
