@@ -21,10 +21,11 @@ import (
 )
 
 // Callouts is the Go host that asks the agent by callouts, as Envoy does. It
-// keeps compiled guests in a folder.
+// keeps compiled guests in a folder. It has one instance, as one worker of
+// Envoy's has: a second one, made while the agent is away, has no key yet.
 func Callouts(cacheDir string) Surface {
 	return Surface{Name: "Go host, callouts", Start: func(t testing.TB, s Setup) *Gateway {
-		options := []host.Option{host.WithFunctions(functions(identityhost.New(nil).Functions()))}
+		options := []host.Option{host.WithPool(1), host.WithFunctions(functions(identityhost.New(nil).Functions()))}
 		for name, address := range s.Clusters {
 			options = append(options, host.WithTarget(name, address))
 		}
