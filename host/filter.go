@@ -21,6 +21,8 @@ type Filter struct {
 	pool          *pool
 	instances     atomic.Uint64
 	randomMu      sync.Mutex
+	sessionMu     sync.Mutex
+	session       []byte // what instances leave to each other (kest.session)
 	closing       sync.Mutex
 	gone          bool
 }

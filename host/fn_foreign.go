@@ -1,11 +1,13 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
 
 	"kest.example/kest/internal/deflate"
+	"kest.example/kest/internal/hostcall"
 	"kest.example/kest/plugin/proxywasm"
 )
 
@@ -45,6 +47,8 @@ func (i *instance) foreign(name string, argument []byte) ([]byte, proxywasm.Stat
 	switch {
 	case name == randomFunction && i.filter.random != nil:
 		return i.filter.fixedRandom(argument)
+	case name == hostcall.KeepSession:
+		return i.filter.keepSession(argument), proxywasm.OK
 	case name == proxywasm.Compress:
 		return compress(argument)
 	case name == proxywasm.SetFilterState && s != nil:
@@ -54,6 +58,23 @@ func (i *instance) foreign(name string, argument []byte) ([]byte, proxywasm.Stat
 	}
 	return nil, proxywasm.NotFound
 }
+
+// keepSession keeps for a filter's instances what one of them says, and tells
+// it those who say nothing. It is a private key: it stays in this memory.
+func (f *Filter) keepSession(argument []byte) []byte {
+	f.sessionMu.Lock()
+	defer f.sessionMu.Unlock()
+	if len(argument) == 0 {
+		return f.session
+	}
+	if f.session = nil; len(argument) <= maxSession {
+		f.session = bytes.Clone(argument)
+	}
+	return nil
+}
+
+// maxSession is more than a key and the longest binding that agents give.
+const maxSession = 64 << 10
 
 // compress makes a zlib stream (RFC 1950), as Envoy's function of that name does.
 func compress(text []byte) ([]byte, proxywasm.Status) {

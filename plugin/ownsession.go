@@ -90,8 +90,11 @@ func (s *session) tick(now time.Time) {
 	}
 }
 
-// renew registers a new key.
+// renew takes another instance's key, or registers a new one.
 func (s *session) renew(now time.Time) {
+	if s.takeShared(now) {
+		return
+	}
 	key, err := kest.NewSessionKey(s.f.config.Identity.Algorithm, s.f.env.Random)
 	if err != nil {
 		s.failed(err.Error())
@@ -147,6 +150,7 @@ func (s *session) registered(key *kest.SessionKey, identity *kest.Identity, resu
 		identity.Binding, identity.InlineJWK = binding, !holdsKey(binding)
 	}
 	s.adopt(key, identity, now)
+	s.share()
 }
 
 // holdsKey reports whether a binding is of form (a); one of form (b) has the
@@ -192,6 +196,7 @@ func (s *session) check() {
 		case 404: // an agent that has forgotten it
 			s.register(key, s.f.env.Now())
 		case 403: // its binding counts no longer
+			s.unshare()
 			s.mu.Lock()
 			s.current = nil
 			s.mu.Unlock()

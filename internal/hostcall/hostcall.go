@@ -20,7 +20,10 @@ const (
 	Key       = "kest.key"        // JSON of principal and kid, binding and jwk, or x5c in, an answer out: as /v1/keys
 	ClaimPut  = "kest.claim_put"  // see AppendClaim; nothing out
 	ClaimGet  = "kest.claim_get"  // UUID in, body out
-	Random    = "kest.random"     // count (uint32) in, bytes out; only where a test fixes them
+	// KeepSession keeps one instance's session key for the others of the same
+	// filter: nothing in, what is kept out; or AppendSession's or DropSession's in.
+	KeepSession = "kest.session"
+	Random      = "kest.random" // count (uint32) in, bytes out; only where a test fixes them
 )
 
 // SeedSize is how much of the argument of Sign is the seed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"kest.example/kest/internal/hostcall"
 	"kest.example/kest/internal/jws"
@@ -88,4 +89,22 @@ func FuzzParseChecks(f *testing.F) {
 			t.Errorf("%q became %q", b, again)
 		}
 	})
+}
+
+func TestSessionComesBack(t *testing.T) {
+	s := hostcall.Session{
+		RenewAt: time.UnixMilli(1_700_000_000_123), NotAfter: time.UnixMilli(1_700_000_900_000),
+		Secret: bytes.Repeat([]byte{7}, hostcall.SeedSize), ES256: true, Binding: "a.b.c",
+	}
+	b := hostcall.AppendSession(nil, &s)
+	back := hostcall.ParseSession(b)
+	if back == nil || !back.RenewAt.Equal(s.RenewAt) || !back.NotAfter.Equal(s.NotAfter) || !bytes.Equal(back.Secret, s.Secret) ||
+		!back.ES256 || back.InlineJWK || back.Binding != s.Binding {
+		t.Errorf("%+v", back)
+	}
+	for _, none := range [][]byte{nil, hostcall.DropSession(), b[:48], append([]byte{0}, b[1:]...)} {
+		if hostcall.ParseSession(none) != nil {
+			t.Errorf("a session from %x", none)
+		}
+	}
 }

@@ -21,11 +21,13 @@ import (
 )
 
 // Callouts is the Go host that asks the agent by callouts, as Envoy does. It
-// keeps compiled guests in a folder. It has one instance, as one worker of
-// Envoy's has: a second one, made while the agent is away, has no key yet.
-func Callouts(cacheDir string) Surface {
+// keeps compiled guests in a folder. It has as many instances as one worker of
+// Envoy's: a second one, made while the agent is away, knows no keys of others.
+func Callouts(cacheDir string) Surface { return callouts(cacheDir, 1) }
+
+func callouts(cacheDir string, instances int) Surface {
 	return Surface{Name: "Go host, callouts", Start: func(t testing.TB, s Setup) *Gateway {
-		options := []host.Option{host.WithPool(1), host.WithFunctions(functions(identityhost.New(nil).Functions()))}
+		options := []host.Option{host.WithPool(instances), host.WithFunctions(functions(identityhost.New(nil).Functions()))}
 		for name, address := range s.Clusters {
 			options = append(options, host.WithTarget(name, address))
 		}

@@ -25,3 +25,4 @@ func TestFunctions(t *testing.T) { fleet.Run(t, fleet.Functions(cacheDir)) }
 func TestEgress(t *testing.T)    { fleet.RunEgress(t, fleet.HostPair(cacheDir), 1) }
 func TestUser(t *testing.T)      { fleet.RunUser(t, fleet.Functions(cacheDir)) }
 func TestPeer(t *testing.T)      { fleet.RunPeer(t, fleet.Functions(cacheDir)) }
+func TestInstances(t *testing.T) { fleet.RunInstances(t, cacheDir) }
