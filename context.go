@@ -15,6 +15,7 @@ type Context struct {
 	Lineage     *Lineage // verified entries only, without the one being made
 
 	entryID string
+	told    *toldLineage // of a context that was parsed
 }
 
 // Subject is who acts: the workload that decides, on whose behalf, and what
@@ -80,8 +81,24 @@ func (c *Context) subject() jcs.Value {
 		named("trust_score", jcs.IntValue(int64(s.TrustScore))),
 		named("taints", jcs.StringsValue(s.Taints)),
 		named("attributes", orEmpty(s.Attributes)),
-		named("labels", TaintLabels(s.Taints)),
+		named("labels", c.Labels()),
 	)
+}
+
+// Labels returns subject.labels: an object of lists of strings.
+func (c *Context) Labels() jcs.Value {
+	if c.told != nil && c.told.labels != nil {
+		return *c.told.labels
+	}
+	return TaintLabels(c.Subject.Taints)
+}
+
+// Summary returns the lineage block, but for MinTrust.
+func (c *Context) Summary() *LineageSummary {
+	if c.told != nil {
+		return &c.told.LineageSummary
+	}
+	return c.Lineage.Summary()
 }
 
 // TaintLabels shows every taint key=value also as {key: [values]} (POLICY.md).
@@ -117,7 +134,7 @@ func (c *Context) environment() jcs.Value {
 }
 
 func (c *Context) lineage() jcs.Value {
-	s := c.Lineage.Summary()
+	s := c.Summary()
 	sources := make([]jcs.Member, 0, len(s.TaintSources))
 	for _, taint := range sortedNames(s.TaintSources) {
 		sources = append(sources, jcs.Member{Name: taint, Value: jcs.StringValue(s.TaintSources[taint])})
@@ -142,10 +159,10 @@ func (c *Context) lineage() jcs.Value {
 
 // MinTrust returns the least trust score of the lineage; at a root the entry's own.
 func (c *Context) MinTrust() int {
-	if c.Environment.IsRoot {
+	if c.told == nil && c.Environment.IsRoot {
 		return c.Subject.TrustScore
 	}
-	return c.Lineage.Summary().MinTrust
+	return c.Summary().MinTrust
 }
 
 func object(members ...jcs.Member) jcs.Value { return jcs.ObjectValue(members...) }

@@ -42,39 +42,29 @@ func AllowAll() Engine {
 	})
 }
 
+// PolicyCodec is a remote engine as bytes: what is asked of it, and what its
+// answer means. An http.Client and a proxy's callout serve it alike.
+type PolicyCodec interface {
+	// Question is the HTTP request that asks one policy on a context.
+	Question(policy string, c *Context) (Question, error)
+	// Answer reads the response to a Question. A well-formed answer that isn't an
+	// allow is a Decision that denies, without an error; whatever else comes
+	// is an error that wraps ErrUnavailable.
+	Answer(policy string, status int, body []byte) (Decision, error)
+}
+
+// Question is an HTTP request without its address. The body is JSON.
+type Question struct {
+	Method string // POST
+	Path   string // absolute, percent-encoded
+	Body   []byte
+}
+
+// MaxAnswer is how many bytes a remote engine's answer may have: 1 MiB.
+const MaxAnswer = 1 << 20
+
 // EvaluationTimeout is how long a policy may take by default.
 const EvaluationTimeout = time.Second
-
-// Evaluate asks the engine for every policy of the plan, tier by tier, and
-// returns the decisions of the policies asked. All must allow; the first that
-// doesn't ends it with a *DenialError. Shadow policies are asked after that and
-// change nothing; what they say goes to the shadow function, if there is one.
-func (p *Plan) Evaluate(ctx context.Context, engine Engine, c *Context, shadow func(policy string, d Decision, err error)) ([]NamedDecision, error) {
-	done := make([]NamedDecision, 0, 4)
-	denial := error(nil)
-	for _, t := range p.Tiers {
-		scope := c.forTier(t)
-		for _, name := range t.Policies {
-			d, err := engine.Evaluate(ctx, name, scope)
-			d.Allow = d.Allow && err == nil
-			done = append(done, NamedDecision{Policy: name, Tier: t.Tier, Decision: d})
-			if !d.Allow {
-				denial = c.denial(name, t.Tier, d, err)
-				break
-			}
-		}
-		if denial != nil {
-			break
-		}
-	}
-	if shadow != nil {
-		for _, name := range p.Shadow {
-			d, err := engine.Evaluate(ctx, name, c.forTier(TierPolicies{TierFunction, p.Shadow}))
-			shadow(name, d, err)
-		}
-	}
-	return done, denial
-}
 
 // NamedDecision is one policy's decision in one tier.
 type NamedDecision struct {

@@ -81,6 +81,9 @@ type DenialError struct {
 	Tier       Tier
 	Reason     string
 	Err        error // the engine's failure, or nil where it said no
+
+	Record    string // the denial as a signed record, see ParseDenial; "" where there is none
+	RecordErr error  // why there is none
 }
 
 func (e *DenialError) Error() string {

@@ -141,8 +141,6 @@ func (h *Hook) decide(ctx context.Context, l *Lineage, hop *Hop, call Call) (*Si
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, EvaluationTimeout)
-	defer cancel()
 	return h.workshop.Finish(ctx, pending, h.engine)
 }
 

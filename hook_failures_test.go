@@ -1,8 +1,10 @@
 package kest_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"io"
 	"slices"
@@ -129,17 +131,31 @@ func TestEngineHasATimeout(t *testing.T) {
 	}
 }
 
-// Nothing is signed that the policies denied.
-func TestDenialSignsNothing(t *testing.T) {
+// Nothing is signed that the policies denied, but the record of the denial,
+// which is no entry. A record that can't be signed leaves the denial as it is.
+func TestDenialSignsNoEntry(t *testing.T) {
+	failure := error(nil)
 	provider := seedProvider(t, func(id *kest.Identity) {
-		id.Signer = signerFunc(func(context.Context, []byte) ([]byte, error) {
-			t.Error("something was signed")
-			return make([]byte, 64), nil
+		sign := id.Signer
+		id.Signer = signerFunc(func(ctx context.Context, input []byte) ([]byte, error) {
+			head, err := base64.RawURLEncoding.DecodeString(string(input[:bytes.IndexByte(input, '.')]))
+			if err != nil || !strings.Contains(string(head), `"typ":"kest-denial+jws"`) {
+				t.Errorf("signed under %s, %v", head, err)
+			}
+			if failure != nil {
+				return nil, failure
+			}
+			return sign.Sign(ctx, input)
 		})
 	})
 	deny := kest.EngineFunc(func(context.Context, string, *kest.Context) (kest.Decision, error) { return kest.Decision{}, nil })
-	if ran, err := attempt(t, provider, deny); ran || !errors.Is(err, kest.ErrDenied) {
-		t.Errorf("ran %v, error %v", ran, err)
+	var denial *kest.DenialError
+	if ran, err := attempt(t, provider, deny); ran || !errors.As(err, &denial) || denial.Record == "" || denial.RecordErr != nil {
+		t.Errorf("ran %v, error %v, record %+v", ran, err, denial)
+	}
+	failure = io.ErrUnexpectedEOF
+	if ran, err := attempt(t, provider, deny); ran || !errors.As(err, &denial) || denial.Record != "" || !errors.Is(denial.RecordErr, failure) || errors.Is(err, failure) {
+		t.Errorf("ran %v, error %v, record %+v", ran, err, denial)
 	}
 }
 

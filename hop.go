@@ -284,12 +284,18 @@ type Signed struct {
 	Policies []NamedDecision
 }
 
-// Finish asks the policies and then signs; nothing is signed that they denied.
+// Finish asks the policies and then signs; nothing is signed that they denied,
+// but the record of the denial: the *DenialError's Record.
 func (w *Workshop) Finish(ctx context.Context, p *Pending, engine Engine) (*Signed, error) {
 	decisions, err := p.Plan.Evaluate(ctx, engine, p.Context, w.Shadow)
 	if err != nil {
-		return nil, err
+		return nil, p.Deny(ctx, err)
 	}
+	return p.Sign(ctx, decisions)
+}
+
+// Sign makes the evidence of a call that its policies allowed.
+func (p *Pending) Sign(ctx context.Context, decisions []NamedDecision) (*Signed, error) {
 	evidence, err := p.identity.SignEntry(ctx, p.Entry, p.now)
 	if err != nil {
 		return nil, err

@@ -90,12 +90,12 @@ func stringSet(list []string) types.Set {
 func buildContext(c *kest.Context, uses *usage) (types.Record, error) {
 	b := newBuilder(uses)
 	s, e := &c.Subject, &c.Environment
-	b.nested("subject", func(n *builder) { fillSubject(n, "", s) })
+	b.nested("subject", func(n *builder) { fillSubject(n, "", c) })
 	b.nested("object", func(n *builder) { fillObject(n, "", c) })
 	b.nested("environment", func(n *builder) { fillEnvironment(n, "", e) })
 	b.nested("lineage", func(n *builder) { fillLineage(n, c) })
 	if uses.flat() {
-		fillSubject(b, "subject.", s)
+		fillSubject(b, "subject.", c)
 		fillObject(b, "object.", c)
 		fillEnvironment(b, "environment.", e)
 	}
@@ -115,7 +115,8 @@ func buildContext(c *kest.Context, uses *usage) (types.Record, error) {
 	return b.record(), nil
 }
 
-func fillSubject(b *builder, prefix string, s *kest.Subject) {
+func fillSubject(b *builder, prefix string, c *kest.Context) {
+	s := &c.Subject
 	b.text(prefix+"workload", s.Workload)
 	b.text(prefix+"user", s.Actor.User)
 	b.text(prefix+"agent", s.Actor.Agent)
@@ -123,7 +124,7 @@ func fillSubject(b *builder, prefix string, s *kest.Subject) {
 	b.integer(prefix+"trust_score", int64(s.TrustScore))
 	b.set(prefix+"taints", s.Taints)
 	b.json(prefix+"attributes", objectOrEmpty(s.Attributes))
-	labels := kest.TaintLabels(s.Taints)
+	labels := c.Labels()
 	b.json(prefix+"labels", &labels)
 }
 
@@ -145,7 +146,7 @@ func fillEnvironment(b *builder, prefix string, e *kest.PolicyEnvironment) {
 }
 
 func fillLineage(b *builder, c *kest.Context) {
-	s := c.Lineage.Summary()
+	s := c.Summary()
 	b.integer("depth", int64(s.Depth))
 	b.set("roots", s.Roots)
 	b.set("callers", s.Callers)
