@@ -53,6 +53,9 @@ type contextReader struct {
 }
 
 func (r *contextReader) fail(member, detail string) {
+	if member == "" {
+		member = "context"
+	}
 	if r.err == nil {
 		r.err = &MemberError{member, detail}
 	}
@@ -73,7 +76,7 @@ func (r *contextReader) there(member string, v *jcs.Value, want jcs.Kind) bool {
 func (r *contextReader) object(member string, v *jcs.Value, known ...string) bool {
 	if !r.there(member, v, jcs.Object) {
 		if member == "" {
-			r.fail("context", "is "+v.Kind().String()+", not object")
+			r.fail(member, "is null")
 		}
 		return false
 	}
@@ -121,7 +124,7 @@ func (r *contextReader) texts(path, name string, v *jcs.Value) []string {
 	for i := range v.Items() {
 		item := &v.Items()[i].Value
 		if !r.there(member+"["+strconv.Itoa(i)+"]", item, jcs.String) {
-			r.fail(member+"["+strconv.Itoa(i)+"]", "is null, not string")
+			r.fail(member+"["+strconv.Itoa(i)+"]", "is null")
 		}
 		list[i] = item.Str()
 	}

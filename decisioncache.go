@@ -31,14 +31,14 @@ type cachedDecision struct {
 	until    time.Time
 }
 
-// CacheDecisions keeps up to max decisions for a time each. Without it every
+// CacheDecisions keeps up to most decisions for a time each. Without it every
 // policy is asked anew, which is the default (CONTRACT 6).
-func CacheDecisions(e Engine, ttl time.Duration, max int) (*DecisionCache, error) {
-	if e == nil || ttl <= 0 || max < 1 {
+func CacheDecisions(e Engine, ttl time.Duration, most int) (*DecisionCache, error) {
+	if e == nil || ttl <= 0 || most < 1 {
 		return nil, configurationError("a decision cache needs an engine, a time to live and room for one")
 	}
 	return &DecisionCache{
-		engine: e, ttl: ttl, max: max, now: time.Now,
+		engine: e, ttl: ttl, max: most, now: time.Now,
 		by: make(map[[sha256.Size]byte]*list.Element), order: list.New(),
 	}, nil
 }
