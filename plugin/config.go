@@ -34,6 +34,8 @@ type Config struct {
 	DefaultRoute          *Route // nil refuses what no route matches
 	Subjects              []SubjectRule
 	Cedar                 map[string]string
+	Rego                  []string        // names of policies that are compiled in
+	Remote                []*RemoteConfig // engines that are asked by calls
 	classificationClasses map[string]string
 
 	document *jcs.Value
@@ -128,8 +130,8 @@ func (c *Config) read(n node) {
 	c.readEdge(n.get("edge"))
 	c.readUser(n.get("user"))
 	c.readClasses(n.get("classification_taints"))
-	c.readSubjects(n.get("subjects"))
 	c.readPolicies(n.get("policies"))
+	c.readSubjects(n.get("subjects"))
 	c.readRoutes(n)
 }
 
@@ -406,24 +408,11 @@ func (c *Config) readSubjects(n node) {
 	})
 }
 
-func (c *Config) readPolicies(n node) {
-	n.object("cedar", "rego", "opa", "cedar_agent")
-	n.unbuilt("rego", "opa", "cedar_agent")
-	cedar := n.get("cedar")
-	if !cedar.want(jcs.Object) {
+// checkAttributes refuses numbers that Cedar can't hold, where it is asked.
+func (c *Config) checkAttributes(n node) {
+	if !c.asksCedar() {
 		return
 	}
-	c.Cedar = make(map[string]string)
-	for _, m := range cedar.v.Items() {
-		if !kest.ValidPolicyName(m.Name) {
-			cedar.get(m.Name).fail("is no policy name")
-		}
-		c.Cedar[m.Name] = cedar.get(m.Name).required()
-	}
-}
-
-// checkAttributes refuses numbers that Cedar can't hold.
-func (c *Config) checkAttributes(n node) {
 	switch n.v.Kind() {
 	case jcs.Number:
 		if _, ok := n.v.Int(); !ok {

@@ -30,13 +30,16 @@ type Exchange struct {
 	incoming *baggage.Incoming
 	lineage  *kest.Lineage
 	signed   *kest.Signed
-	identity *kest.Identity
-	actor    kest.Actor
-	act      []string              // the token's chain of actors, the outermost first
-	kept     *keptTrace            // what egress may find
-	fetched  int                   // how often keys were fetched
-	waits    time.Time             // since when for a key to sign with
-	resume   func(CallResult) Step // what goes on after a call
+
+	pending    *kest.Pending
+	evaluation *kest.Evaluation
+	identity   *kest.Identity
+	actor      kest.Actor
+	act        []string              // the token's chain of actors, the outermost first
+	kept       *keptTrace            // what egress may find
+	fetched    int                   // how often keys were fetched
+	waits      time.Time             // since when for a key to sign with
+	resume     func(CallResult) Step // what goes on after a call
 }
 
 // Begin takes a request in. When the Step is CallOut, the driver makes the
@@ -246,11 +249,8 @@ func (x *Exchange) decide() Step {
 	if err != nil {
 		return x.failed(err)
 	}
-	x.signed, err = x.f.workshop.Finish(context.Background(), pending, x.f.engine)
-	if err != nil {
-		return x.failed(err)
-	}
-	return x.write()
+	x.pending, x.evaluation = pending, pending.Plan.Begin(pending.Context)
+	return x.askTiers()
 }
 
 // write makes the one baggage header that goes on, and stores a claim first
@@ -375,7 +375,9 @@ func (x *Exchange) failed(err error) Step {
 		if errors.Is(denial.Err, kest.ErrUnavailable) {
 			status = 503
 		}
-		return x.answer(status, denial.DecisionID, "policy", denial.Error())
+		step := x.answer(status, denial.DecisionID, "policy", denial.Error())
+		x.logRecord(denial)
+		return step
 	}
 	if carried, ok := errors.AsType[*baggage.Error](err); ok {
 		return x.refuse(int(carried.Kind), "baggage", err.Error())
@@ -387,6 +389,15 @@ func (x *Exchange) failed(err error) Step {
 		return x.refuse(403, "root", err.Error())
 	}
 	return x.refuse(503, "unavailable", err.Error())
+}
+
+// logRecord keeps the signed record of a denial where the log is kept.
+func (x *Exchange) logRecord(denial *kest.DenialError) {
+	if denial.RecordErr != nil {
+		x.f.log(LevelWarn, "no record of the denial "+denial.DecisionID+" could be signed: "+denial.RecordErr.Error())
+		return
+	}
+	x.f.log(LevelInfo, "denial="+denial.DecisionID+" record="+denial.Record)
 }
 
 // refuse answers under a decision id of its own.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"kest.example/kest"
@@ -32,14 +33,17 @@ type LocalEngine interface {
 	kest.PolicyDigester
 }
 
+// ForeignFunc calls a function of the host's by name; ok is false where the
+// host has no such function or it failed.
+type ForeignFunc func(name string, argument []byte) (result []byte, ok bool)
+
 // Environment is what a filter needs from around it. Nothing in it may block.
 type Environment struct {
 	Now    func() time.Time
 	Random io.Reader
 	Log    func(level Level, message string)
-	// Foreign calls one of the host functions kest.*; ok is false where the
-	// host has no such function or it failed.
-	Foreign func(name string, argument []byte) (result []byte, ok bool)
+	// Foreign calls one of the host functions kest.*.
+	Foreign ForeignFunc
 	// SharedGet and SharedSet are the table that all filters of this process
 	// share; nil where there is none. A cas of 0 writes over whatever is there,
 	// another one only over what was read with it.
@@ -47,6 +51,9 @@ type Environment struct {
 	SharedSet func(key string, value []byte, cas uint32) (ok bool)
 	// Cedar makes the engine of policies.cedar; nil in a guest without one.
 	Cedar func(policies map[string]string) (LocalEngine, error)
+	// Rego gives the Rego that is compiled in, or that the host runs beside the
+	// guest and serves by foreign functions; nil in a guest without any.
+	Rego func(foreign ForeignFunc) (RegoEngine, error)
 	// VerifyOnly makes the filter of guest/lineage: it verifies and refuses,
 	// and neither decides nor signs.
 	VerifyOnly bool
@@ -60,8 +67,9 @@ type Filter struct {
 	env        Environment
 	verifier   *kest.Verifier
 	workshop   kest.Workshop
-	engine     kest.Engine
-	identity   *kest.Identity // nil where the agent binds session's keys
+	engines    map[string]engine // by policy
+	shadows    atomic.Int32      // shadow policies that are being asked by calls
+	identity   *kest.Identity    // nil where the agent binds session's keys
 	agent      *agent
 	agentKeys  *agentKeys // nil: all keys are in the configuration
 	session    *session
@@ -163,26 +171,16 @@ const noClaim = "00000000-0000-4000-8000-000000000000"
 
 func (f *Filter) makeEngine() error {
 	c := f.config
-	digests := make(map[string]string)
-	if len(c.Cedar) > 0 && f.env.Cedar == nil {
-		return &ConfigError{"policies.cedar", "this build has no Cedar"}
+	digests, err := f.makeEngines()
+	if err != nil {
+		return err
 	}
-	if f.env.Cedar != nil {
-		engine, err := f.env.Cedar(c.Cedar)
-		if err != nil {
-			return &ConfigError{"policies.cedar", err.Error()}
-		}
-		for name := range c.Cedar {
-			digests[name], _ = engine.Digest(name)
-		}
-		f.engine = engine
-	}
-	if err := c.CheckPolicies(digests); err != nil {
+	if err := c.CheckPolicies(f.isDefined); err != nil {
 		return err
 	}
 	f.workshop = kest.Workshop{
 		Policies: c.Policies, Random: f.env.Random, Digest: c.Digest(digests),
-		Classes: c.classificationClasses, Shadow: f.logShadow,
+		Classes: c.classificationClasses,
 	}
 	for _, r := range c.all() {
 		if err := f.workshop.Ready(&r.Hop, f.env.Now()); err != nil {
@@ -194,10 +192,10 @@ func (f *Filter) makeEngine() error {
 
 // CheckPolicies wants every policy that is named anywhere to be defined, and
 // every route to have one to enforce (spec 11.6).
-func (c *Config) CheckPolicies(defined map[string]string) error {
+func (c *Config) CheckPolicies(defined func(name string) bool) error {
 	check := func(path string, names []string) error {
 		for i, name := range names {
-			if _, ok := defined[name]; !ok {
+			if !defined(name) {
 				return &ConfigError{path + "[" + strconv.Itoa(i) + "]", "policy " + strconv.Quote(name) + " is not defined"}
 			}
 		}

@@ -115,14 +115,29 @@ func (c *Config) finish(r node, route *Route) *Route {
 // checkScopes wants a route for every deviation's scope.
 func (c *Config) checkScopes(n node) {
 	for _, d := range c.Policies.Deviations {
-		known := c.DefaultRoute != nil && len(placeholders(c.DefaultRoute.Hop.Operation)) > 0
-		for _, r := range c.all() {
-			known = known || r.Hop.Operation == d.Scope || len(placeholders(r.Hop.Operation)) > 0
-		}
-		if !known {
+		if !slices.ContainsFunc(c.all(), func(r *Route) bool { return expandsTo(r.Hop.Operation, d.Scope) }) {
 			n.fail("the scope " + d.Scope + " is no route's operation")
 		}
 	}
+}
+
+// expandsTo reports whether an operation with {names} can become a text: each
+// name stands for one character or more.
+func expandsTo(operation, text string) bool {
+	open := strings.IndexByte(operation, '{')
+	length := strings.IndexByte(operation[max(open, 0):], '}')
+	if open < 0 || length < 0 {
+		return operation == text
+	}
+	if !strings.HasPrefix(text, operation[:open]) {
+		return false
+	}
+	for i := open + 1; i <= len(text); i++ {
+		if expandsTo(operation[open+length+1:], text[i:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // all returns the routes and the default one.

@@ -124,12 +124,12 @@ func (f *Filter) Forget(x *Exchange) {
 	delete(f.background.held, x)
 }
 
-// tickPeriod is how often a filter with an agent looks after its keys.
+// tickPeriod is how often a filter looks after its keys and its waits.
 const tickPeriod = 500 * time.Millisecond
 
 // TickPeriod is how often the filter wants Tick called; 0 is never.
 func (f *Filter) TickPeriod() time.Duration {
-	if f.agent == nil {
+	if f.agent == nil && (len(f.config.Remote) == 0 || f.engines == nil) {
 		return 0
 	}
 	return tickPeriod
@@ -138,13 +138,12 @@ func (f *Filter) TickPeriod() time.Duration {
 // Tick does what is due: it binds and renews the session key, asks for keys
 // again before they run out, and ends waits that took too long.
 func (f *Filter) Tick() {
-	if f.agent == nil {
-		return
-	}
 	now := f.env.Now()
 	if f.session != nil {
 		f.session.tick(now)
 	}
-	f.agentKeys.tick(now)
+	if f.agentKeys != nil {
+		f.agentKeys.tick(now)
+	}
 	f.background.overdue(now)
 }

@@ -16,6 +16,7 @@ import (
 // Options choose what kind of filter runs.
 type Options struct {
 	Cedar      func(policies map[string]string) (plugin.LocalEngine, error)
+	Rego       func(foreign plugin.ForeignFunc) (plugin.RegoEngine, error)
 	VerifyOnly bool
 	Now        func() time.Time // nil is time.Now
 }
@@ -77,7 +78,7 @@ func (v *VM) Configure(root uint32, size int) bool {
 	}
 	filter, err := plugin.New(configuration, plugin.Environment{
 		Now: v.options.Now, Random: v.random(), Log: v.log, Foreign: v.foreign, SharedGet: v.sharedGet, SharedSet: v.sharedSet,
-		Cedar: v.options.Cedar, VerifyOnly: v.options.VerifyOnly,
+		Cedar: v.options.Cedar, Rego: v.options.Rego, VerifyOnly: v.options.VerifyOnly,
 	})
 	if err != nil {
 		v.host.Log(proxywasm.LogCritical, "kest: "+err.Error())

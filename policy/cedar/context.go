@@ -25,8 +25,16 @@ func newBuilder(uses *usage) *builder { return &builder{uses: uses, m: make(type
 
 func (b *builder) record() types.Record { return types.NewRecord(b.m) }
 
+// text adds a string; what is empty is null, and nulls are left out.
 func (b *builder) text(name, value string) {
-	if _, used := b.uses.wants(name); used && value != "" {
+	if value != "" {
+		b.word(name, value)
+	}
+}
+
+// word adds a string that is never null.
+func (b *builder) word(name, value string) {
+	if _, used := b.uses.wants(name); used {
 		b.m[types.String(name)] = types.String(value)
 	}
 }
@@ -99,16 +107,16 @@ func buildContext(c *kest.Context, uses *usage) (types.Record, error) {
 		fillObject(b, "object.", c)
 		fillEnvironment(b, "environment.", e)
 	}
-	b.text("identity", s.Workload)
+	b.word("identity", s.Workload)
 	b.integer("trust_score", int64(s.TrustScore))
 	b.text("user", s.Actor.User)
 	b.text("agent", s.Actor.Agent)
 	b.text("task", s.Actor.Task)
 	b.text("scope", s.Actor.Task)
 	b.set("taints", s.Taints)
-	b.text("classification", e.Classification)
+	b.word("classification", e.Classification)
 	b.boolean("is_root", e.IsRoot)
-	b.text("source_type", e.SourceType)
+	b.word("source_type", e.SourceType)
 	if b.err != nil {
 		return types.Record{}, b.err
 	}
@@ -117,7 +125,7 @@ func buildContext(c *kest.Context, uses *usage) (types.Record, error) {
 
 func fillSubject(b *builder, prefix string, c *kest.Context) {
 	s := &c.Subject
-	b.text(prefix+"workload", s.Workload)
+	b.word(prefix+"workload", s.Workload)
 	b.text(prefix+"user", s.Actor.User)
 	b.text(prefix+"agent", s.Actor.Agent)
 	b.text(prefix+"task", s.Actor.Task)
@@ -135,13 +143,13 @@ func fillObject(b *builder, prefix string, c *kest.Context) {
 
 func fillEnvironment(b *builder, prefix string, e *kest.PolicyEnvironment) {
 	b.boolean(prefix+"is_root", e.IsRoot)
-	b.text(prefix+"source_type", e.SourceType)
-	b.text(prefix+"parent_hash", e.ParentHash)
+	b.word(prefix+"source_type", e.SourceType)
+	b.word(prefix+"parent_hash", e.ParentHash)
 	b.set(prefix+"policy_names", e.PolicyNames)
-	b.text(prefix+"policy_tier", string(e.PolicyTier))
+	b.word(prefix+"policy_tier", string(e.PolicyTier))
 	b.set(prefix+"active_deviations", e.ActiveDeviations)
-	b.text(prefix+"operation", e.Operation)
-	b.text(prefix+"classification", e.Classification)
+	b.word(prefix+"operation", e.Operation)
+	b.word(prefix+"classification", e.Classification)
 	b.integer(prefix+"timestamp_ms", e.TimestampMS)
 }
 
@@ -160,7 +168,7 @@ func fillLineage(b *builder, c *kest.Context) {
 	}
 	b.nested("taint_sources", func(n *builder) {
 		for taint, principal := range s.TaintSources {
-			n.text(taint, principal)
+			n.word(taint, principal)
 		}
 	})
 }
@@ -169,7 +177,7 @@ func actSet(acts []kest.Act) types.Set {
 	values := make([]types.Value, len(acts))
 	for i, a := range acts {
 		b := newBuilder(nil)
-		b.text("operation", a.Operation)
+		b.word("operation", a.Operation)
 		b.text("user", a.User)
 		values[i] = b.record()
 	}

@@ -51,15 +51,19 @@ func TestGuestsStaySmall(t *testing.T) {
 
 // rules says what each room may import of the project, besides internal/.
 var rules = map[string][]string{
-	"":                  {},
-	"/baggage":          {""},
-	"/policy/cedar":     {""},
-	"/plugin":           {"", "/baggage"},
-	"/plugin/proxywasm": {},
-	"/plugin/vm":        {"/plugin", "/plugin/proxywasm"},
-	"/host":             {"/plugin/proxywasm"},
-	"/identityhost":     {"", "/plugin/proxywasm"},
-	"/wasm":             {},
+	"":                   {},
+	"/baggage":           {""},
+	"/policy/cedar":      {""},
+	"/policy/opa":        {""},
+	"/policy/cedaragent": {""},
+	"/policy/table":      {""},
+	"/policy/check":      {""},
+	"/plugin":            {"", "/baggage", "/policy/opa", "/policy/cedaragent"},
+	"/plugin/proxywasm":  {},
+	"/plugin/vm":         {"/plugin", "/plugin/proxywasm"},
+	"/host":              {"/plugin/proxywasm"},
+	"/identityhost":      {"", "/plugin/proxywasm"},
+	"/wasm":              {},
 
 	"/keys":                    {""},
 	"/identityhost/spire":      {""},

@@ -26,3 +26,4 @@ func TestEgress(t *testing.T)    { fleet.RunEgress(t, fleet.HostPair(cacheDir), 
 func TestUser(t *testing.T)      { fleet.RunUser(t, fleet.Functions(cacheDir)) }
 func TestPeer(t *testing.T)      { fleet.RunPeer(t, fleet.Functions(cacheDir)) }
 func TestInstances(t *testing.T) { fleet.RunInstances(t, cacheDir) }
+func TestEngines(t *testing.T)   { fleet.RunEngines(t, fleet.Callouts(cacheDir)) }
