@@ -50,6 +50,9 @@ func (e *Evaluation) Decide(answers []Answer) error {
 			a = answers[i]
 		}
 		a.Allow = a.Allow && a.Err == nil
+		if a.Err != nil {
+			a.Reason = a.Err.Error()
+		}
 		e.done = append(e.done, NamedDecision{Policy: name, Tier: t.Tier, Decision: a.Decision})
 		if !a.Allow {
 			e.denied = true

@@ -243,7 +243,7 @@ func (x *Exchange) decide() Step {
 	call := kest.Call{
 		Operation: x.route.expand(x.route.Hop.Operation, &x.target), Actor: x.actor,
 		Resource:   kest.Resource{ID: x.route.expand(x.route.ResourceID, &x.target), Attributes: x.route.Attributes},
-		Attributes: x.f.attributes(x.actor), TraceID: x.traceID, Now: x.f.env.Now(), ActChain: x.act,
+		Attributes: x.f.config.SubjectAttributes(x.actor), TraceID: x.traceID, Now: x.f.env.Now(), ActChain: x.act,
 	}
 	pending, err := x.f.workshop.Prepare(x.lineage, &x.route.Hop, call, x.identity)
 	if err != nil {

@@ -6,7 +6,6 @@ package plugin
 import (
 	"encoding/hex"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 
 	"kest.example/kest"
 	"kest.example/kest/internal/hostcall"
-	"kest.example/kest/internal/jcs"
 )
 
 // Level is how loud a log message is.
@@ -271,28 +269,6 @@ func (f *Filter) logShadow(policy string, d kest.Decision, err error) {
 		text = "shadow policy " + strconv.Quote(policy) + " would allow"
 	}
 	f.log(LevelInfo, text)
-}
-
-// attributes finds what configuration says of a subject; all rules that fit
-// unite, the first one that has a member wins.
-func (f *Filter) attributes(a kest.Actor) *jcs.Value {
-	if len(f.config.Subjects) == 0 {
-		return nil
-	}
-	var members []jcs.Member
-	for _, r := range f.config.Subjects {
-		name := map[string]string{"user": a.User, "agent": a.Agent, "workload": f.config.Workload}[r.Kind]
-		if name == "" || !r.Pattern.Match(name) {
-			continue
-		}
-		for _, m := range r.Attributes.Items() {
-			if !slices.ContainsFunc(members, func(have jcs.Member) bool { return have.Name == m.Name }) {
-				members = append(members, m)
-			}
-		}
-	}
-	all := jcs.ObjectValue(members...)
-	return &all
 }
 
 // traceID returns the trace id of a valid W3C traceparent, or "".

@@ -121,6 +121,17 @@ func (c *Config) checkScopes(n node) {
 	}
 }
 
+// RouteOf returns the first route whose operation is, or can become, this one;
+// nil where there is none.
+func (c *Config) RouteOf(operation string) *Route {
+	for _, r := range c.all() {
+		if expandsTo(r.Hop.Operation, operation) {
+			return r
+		}
+	}
+	return nil
+}
+
 // expandsTo reports whether an operation with {names} can become a text: each
 // name stands for one character or more.
 func expandsTo(operation, text string) bool {

@@ -112,13 +112,42 @@ func (e diagnosticError) Error() string {
 // Evaluate implements kest.Engine. A diagnostic error denies, even where
 // another policy of the text allowed.
 func (e *Engine) Evaluate(_ context.Context, name string, c *kest.Context) (kest.Decision, error) {
+	d, diagnostic, err := e.authorize(name, c)
+	if err == nil {
+		d.Reason = reason(d.Allow, diagnostic.Reasons)
+	}
+	return d, err
+}
+
+// Explain is Evaluate, and the lines of the statements that decided.
+func (e *Engine) Explain(name string, c *kest.Context) (d kest.Decision, lines []int, err error) {
+	d, diagnostic, err := e.authorize(name, c)
+	if err != nil {
+		return d, nil, err
+	}
+	d.Reason = reason(d.Allow, diagnostic.Reasons)
+	return d, linesOf(diagnostic.Reasons), nil
+}
+
+// Statements returns the line of each statement of a policy, in its order.
+func (e *Engine) Statements(name string) (lines []int) {
+	if p := e.policies[name]; p != nil {
+		for _, one := range p.set {
+			lines = append(lines, one.Position().Line)
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func (e *Engine) authorize(name string, c *kest.Context) (kest.Decision, types.Diagnostic, error) {
 	p := e.policies[name]
 	if p == nil {
-		return kest.Decision{}, unknownPolicyError(name)
+		return kest.Decision{}, types.Diagnostic{}, unknownPolicyError(name)
 	}
 	record, err := buildContext(c, p.uses)
 	if err != nil {
-		return kest.Decision{}, err
+		return kest.Decision{}, types.Diagnostic{}, err
 	}
 	resource := c.Object.ID
 	if resource == "" {
@@ -132,11 +161,10 @@ func (e *Engine) Evaluate(_ context.Context, name string, c *kest.Context) (kest
 	})
 	d := kest.Decision{Revision: p.digest}
 	if len(diagnostic.Errors) > 0 {
-		return d, diagnosticError(diagnostic.Errors)
+		return d, diagnostic, diagnosticError(diagnostic.Errors)
 	}
 	d.Allow = allowed == cedargo.Allow
-	d.Reason = reason(d.Allow, diagnostic.Reasons)
-	return d, nil
+	return d, diagnostic, nil
 }
 
 // reason names the statements that decided, by their line in the text.
@@ -148,13 +176,17 @@ func reason(allowed bool, reasons []types.DiagnosticReason) string {
 	if allowed {
 		text = "permitted by"
 	}
+	for _, line := range linesOf(reasons) {
+		text += " line " + strconv.Itoa(line)
+	}
+	return text
+}
+
+func linesOf(reasons []types.DiagnosticReason) []int {
 	lines := make([]int, len(reasons))
 	for i, r := range reasons {
 		lines[i] = r.Position.Line
 	}
 	slices.Sort(lines) // cedar-go goes over a map
-	for _, line := range lines {
-		text += " line " + strconv.Itoa(line)
-	}
-	return text
+	return lines
 }

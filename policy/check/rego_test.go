@@ -1,0 +1,70 @@
+package check_test
+
+import (
+	"slices"
+	"testing"
+	"testing/fstest"
+
+	"kest.example/kest/policy/check"
+	"kest.example/kest/policy/rego"
+)
+
+func regoFaults(t *testing.T, text string, options ...rego.Option) []check.Fault {
+	t.Helper()
+	faults, err := check.Rego(fstest.MapFS{"p.rego": &fstest.MapFile{Data: []byte(text)}}, "policies", options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return faults
+}
+
+func TestGoodRego(t *testing.T) {
+	for _, text := range []string{
+		"package p\nallow := true",
+		"package p\ndefault allow := false\nallow if input.trust_score >= 40",
+		"package p\nallow if input.subject.attributes.clearance.level[_] == \"x\"",
+		"package p\nallow if input.object.attributes.amount <= input.subject.attributes.limit",
+		"package p\nallow if {\n some level in input.subject.labels.level\n level == \"secret\"\n}",
+		"package p\nallow if input.lineage.taint_sources.pii == \"spiffe://a\"",
+		"package p\nallow if input.subject.user == null",
+		"package p\nallow if { some act in input.lineage.acts; act.user == \"ana\" }",
+		"package p\nimport data.kest.lineage\nallow if lineage.separate_duty(\"pay\", input.subject.user)",
+		"package p\nallow if count(input.subject.taints) == 0\nallow if input.environment.is_root",
+		"package p\nallow := verdict.ok\nverdict := {\"ok\": input.trust_score > 3}",
+	} {
+		if faults := regoFaults(t, text); len(faults) > 0 {
+			t.Errorf("%s: %v", text, faults)
+		}
+	}
+	if faults := regoFaults(t, "package p\nhelper := 1", rego.WithoutPolicies()); len(faults) > 0 {
+		t.Errorf("a library: %v", faults)
+	}
+}
+
+func TestRegoFaults(t *testing.T) {
+	for text, lines := range map[string][]int{
+		"package p\nallow if {":                                                     {2},
+		"package p\nallow := \"yes\"":                                               {2},
+		"package p\nallow contains \"x\"":                                           {2},
+		"package p\nallow := {true}":                                                {2},
+		"package p\nallow if input.trust > 3":                                       {2},
+		"package p\nallow if input.subject.name == \"x\"":                           {2},
+		"package p\nallow if input.trust_score == \"high\"":                         {2},
+		"package p\nallow if {\n input.trust_score > 100\n}":                        {2},
+		"package p\nallow if false":                                                 {2},
+		"package p\nallow if { input.lineage.depth < 3; input.lineage.depth >= 3 }": {2},
+		"package p\nallow if http.send({})":                                         {2},
+		"package p\ndefault allow := false":                                         {1},
+		"package p\nhelper := 1":                                                    {1},
+		"package p\nallow if { some act in input.lineage.acts; act.by == \"ana\" }": {2},
+	} {
+		var have []int
+		faults := regoFaults(t, text)
+		for _, f := range faults {
+			have = append(have, f.Line)
+		}
+		if !slices.Equal(slices.Compact(have), lines) {
+			t.Errorf("%s: %v, want lines %v", text, faults, lines)
+		}
+	}
+}
