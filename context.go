@@ -93,6 +93,28 @@ func (c *Context) Labels() jcs.Value {
 	return TaintLabels(c.Subject.Taints)
 }
 
+// EachLabel calls f for every value of subject.labels, and with none for a label
+// of no values, which only a context that was written by hand has.
+func (c *Context) EachLabel(f func(key string, value ...string)) {
+	if c.told != nil && c.told.labels != nil {
+		for i := range c.told.labels.Items() {
+			m := &c.told.labels.Items()[i]
+			if m.Value.Len() == 0 {
+				f(m.Name)
+			}
+			for j := range m.Value.Items() {
+				f(m.Name, m.Value.Items()[j].Value.Str())
+			}
+		}
+		return
+	}
+	for _, t := range c.Subject.Taints {
+		if key, value, ok := strings.Cut(t, "="); ok && key != "" {
+			f(key, value)
+		}
+	}
+}
+
 // Summary returns the lineage block, but for MinTrust.
 func (c *Context) Summary() *LineageSummary {
 	if c.told != nil {

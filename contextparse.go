@@ -150,6 +150,9 @@ func (r *contextReader) subject(v *jcs.Value) {
 	}
 	if labels := v.Get("labels"); r.there(path+".labels", labels, jcs.Object) {
 		r.told.labels = labels
+		for i := range labels.Items() {
+			r.texts(path+".labels", labels.Items()[i].Name, labels)
+		}
 	}
 }
 

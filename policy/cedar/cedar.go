@@ -30,7 +30,7 @@ type policy struct {
 	set    cedargo.PolicyMap
 	action types.EntityUID
 	digest string
-	uses   *usage
+	plan   plan
 }
 
 // PolicyError says which policy's text is not Cedar, and where.
@@ -53,26 +53,42 @@ func (emptyPolicyError) Error() string { return "it holds no policy and could ne
 func New(policies map[string]string, entities types.EntityGetter) (*Engine, error) {
 	e := &Engine{policies: make(map[string]*policy, len(policies)), entities: entities}
 	for name, text := range policies {
-		list, err := cedargo.NewPolicyListFromBytes(name+".cedar", []byte(text))
+		p, err := parse(name, text)
 		if err != nil {
 			return nil, &PolicyError{name, err}
 		}
-		if len(list) == 0 {
-			return nil, &PolicyError{name, emptyPolicyError{}}
-		}
-		p := &policy{
-			set:    make(cedargo.PolicyMap, len(list)),
-			action: types.NewEntityUID("Action", types.String(name)),
-			uses:   usageOf(text),
-		}
-		for i, one := range list {
-			p.set[types.PolicyID("policy"+strconv.Itoa(i))] = one
-		}
-		sum := sha256.Sum256([]byte(text))
-		p.digest = hex.EncodeToString(sum[:])
 		e.policies[name] = p
 	}
 	return e, nil
+}
+
+// parse reads one policy's text, and makes it ready in the cheapest form that
+// means the same.
+func parse(name, text string) (*policy, error) {
+	list, err := cedargo.NewPolicyListFromBytes(name+".cedar", []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, emptyPolicyError{}
+	}
+	tokens := tokenize(text)
+	uses := usageOfTokens(tokens)
+	plan := planOf(uses)
+	if flat, ok := flatten(text, tokens, uses); ok {
+		if same, err := cedargo.NewPolicyListFromBytes(name+".cedar", []byte(flat)); err == nil && len(same) == len(list) {
+			list, plan = same, flatPlan(uses)
+		}
+	}
+	sum := sha256.Sum256([]byte(text))
+	p := &policy{
+		set: make(cedargo.PolicyMap, len(list)), action: types.NewEntityUID("Action", types.String(name)),
+		plan: plan, digest: hex.EncodeToString(sum[:]),
+	}
+	for i, one := range list {
+		p.set[types.PolicyID("policy"+strconv.Itoa(i))] = one
+	}
+	return p, nil
 }
 
 // Digest implements kest.PolicyDigester: the hex SHA-256 of the policy's text.
@@ -145,7 +161,7 @@ func (e *Engine) authorize(name string, c *kest.Context) (kest.Decision, types.D
 	if p == nil {
 		return kest.Decision{}, types.Diagnostic{}, unknownPolicyError(name)
 	}
-	record, err := buildContext(c, p.uses)
+	record, err := p.plan.record(c)
 	if err != nil {
 		return kest.Decision{}, types.Diagnostic{}, err
 	}

@@ -24,11 +24,12 @@ func (u *usage) wants(name string) (below *usage, used bool) {
 
 // usageOf reads a policy's text. Wherever "context" is used in a way that it
 // doesn't see through, it answers nil, everything.
-func usageOf(text string) *usage {
-	tokens := tokenize(text)
+func usageOf(text string) *usage { return usageOfTokens(tokenize(text)) }
+
+func usageOfTokens(tokens []token) *usage {
 	root := &usage{members: make(map[string]*usage)}
 	for i, t := range tokens {
-		if t != "context" || i > 0 && tokens[i-1] == "." {
+		if t.text != "context" || i > 0 && tokens[i-1].text == "." {
 			continue
 		}
 		path := pathAt(tokens, i+1)
@@ -57,13 +58,8 @@ func (u *usage) mark(path []string) {
 }
 
 // pathAt reads .name, ["name"] and has name from the token at i on.
-func pathAt(tokens []string, i int) (path []string) {
-	at := func(n int) string {
-		if n < len(tokens) {
-			return tokens[n]
-		}
-		return ""
-	}
+func pathAt(tokens []token, i int) (path []string) {
+	at := func(n int) string { return textAt(tokens, n) }
 	for {
 		switch {
 		case at(i) == "." && at(i+2) == "(": // a method of what was read so far
@@ -88,10 +84,24 @@ func pathAt(tokens []string, i int) (path []string) {
 	}
 }
 
+func textAt(tokens []token, n int) string {
+	if n < len(tokens) {
+		return tokens[n].text
+	}
+	return ""
+}
+
+// token is a word, a single other byte, or a string, of which it keeps the
+// opening quote; from and to are where it stands in the text.
+type token struct {
+	text     string
+	from, to int
+}
+
 // tokenize splits Cedar text into words, single other bytes, and strings, of
 // which it keeps the opening quote. A string with an escape becomes a lone
 // quote that equals no name, and a path through one is cut short there.
-func tokenize(text string) (tokens []string) {
+func tokenize(text string) (tokens []token) {
 	for i := 0; i < len(text); {
 		c := text[i]
 		switch {
@@ -105,20 +115,20 @@ func tokenize(text string) (tokens []string) {
 			i += end
 		case c == '"':
 			end := stringEnd(text, i+1)
-			token := text[i:end]
-			if strings.IndexByte(token, '\\') >= 0 {
-				token = "\\"
+			word := text[i:end]
+			if strings.IndexByte(word, '\\') >= 0 {
+				word = "\\"
 			}
-			tokens = append(tokens, token)
+			tokens = append(tokens, token{word, i, min(end+1, len(text))})
 			i = end + 1
 		case wordByte(c):
 			start := i
 			for i < len(text) && wordByte(text[i]) {
 				i++
 			}
-			tokens = append(tokens, text[start:i])
+			tokens = append(tokens, token{text[start:i], start, i})
 		default:
-			tokens = append(tokens, text[i:i+1])
+			tokens = append(tokens, token{text[i : i+1], i, i + 1})
 			i++
 		}
 	}

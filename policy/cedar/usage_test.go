@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	cedargo "github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
 
 	"kest.example/kest"
 )
@@ -63,7 +67,15 @@ func engineOf(t *testing.T, text string) *Engine {
 func full(t *testing.T, text string, c *kest.Context) (kest.Decision, error) {
 	t.Helper()
 	e := engineOf(t, text)
-	e.policies["p"].uses = nil
+	list, err := cedargo.NewPolicyListFromBytes("p.cedar", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := e.policies["p"]
+	p.plan = planOf(nil)
+	for i, one := range list {
+		p.set[types.PolicyID("policy"+strconv.Itoa(i))] = one
+	}
 	return e.Evaluate(context.Background(), "p", c)
 }
 
