@@ -59,16 +59,45 @@ func (id *Identity) BindKey(ctx context.Context, key PublicKey, jti string, now 
 // ProveKey signs a proof of possession of this identity's key, the body of
 // POST /v1/sessions (DESIGN 6): a JWS of typ kest-session+jws with the key in
 // its header.
-func (id *Identity) ProveKey(ctx context.Context, jti string, now time.Time) (string, error) {
+func (id *Identity) ProveKey(ctx context.Context, jti string, now time.Time, more ...ProofMember) (string, error) {
 	jwk, err := jcs.ParseString(id.Key.JWK())
 	if err != nil {
 		return "", err
 	}
-	return id.compact(ctx, jws.Header{Algorithm: id.Key.Algorithm(), Type: jws.TypeSession, JWK: jwk}, jcs.AppendObject(nil,
-		jcs.Member{Name: "aud", Value: jcs.StringValue(SessionAudience)},
-		jcs.Member{Name: "iat", Value: jcs.IntValue(now.Unix())},
-		jcs.Member{Name: "jti", Value: jcs.StringValue(jti)},
-	))
+	members := []jcs.Member{
+		{Name: "aud", Value: jcs.StringValue(SessionAudience)},
+		{Name: "iat", Value: jcs.IntValue(now.Unix())},
+		{Name: "jti", Value: jcs.StringValue(jti)},
+	}
+	for _, m := range more {
+		if m.member.Name != "" {
+			members = append(members, m.member)
+		}
+	}
+	return id.compact(ctx, jws.Header{Algorithm: id.Key.Algorithm(), Type: jws.TypeSession, JWK: jwk}, jcs.AppendObject(nil, members...))
+}
+
+// ProofMember is what a proof of possession says besides. The zero value says
+// nothing.
+type ProofMember struct{ member jcs.Member }
+
+// maxProofBinding leaves room for the rest of a proof of 16 KiB.
+const maxProofBinding = 8 << 10
+
+// ProofBinding shows the binding that the key has already, so that an agent
+// that has forgotten it needs not make another one (member binding). One of
+// more than 8 KiB is left out.
+func ProofBinding(binding string) ProofMember {
+	if binding == "" || len(binding) > maxProofBinding {
+		return ProofMember{}
+	}
+	return ProofMember{jcs.Member{Name: "binding", Value: jcs.StringValue(binding)}}
+}
+
+// ProofUnshared says that a binding will do which other agents don't find (member
+// unshared), should the cache that they share be full.
+func ProofUnshared() ProofMember {
+	return ProofMember{jcs.Member{Name: "unshared", Value: jcs.BoolValue(true)}}
 }
 
 // SessionAudience is aud of a proof of possession.

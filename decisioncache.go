@@ -80,6 +80,9 @@ func (d *DecisionCache) Remote(policy string) bool {
 	return ok && r.Remote(policy)
 }
 
+// Timeout implements PatientEngine.
+func (d *DecisionCache) Timeout(policy string) time.Duration { return timeoutIn(d.engine, policy) }
+
 func (d *DecisionCache) key(policy string, c *Context) [sha256.Size]byte {
 	digest, _ := d.Digest(policy)
 	var b []byte

@@ -3,6 +3,7 @@ package kest
 import (
 	"context"
 	"strconv"
+	"time"
 )
 
 // Kinds of engines, as decisions name them.
@@ -80,4 +81,16 @@ func (s *EngineSet) Digest(policy string) (digest string, known bool) {
 func (s *EngineSet) Remote(policy string) bool {
 	r, ok := s.by[policy].engine.(RemoteEngine)
 	return ok && r.Remote(policy)
+}
+
+// Timeout implements PatientEngine.
+func (s *EngineSet) Timeout(policy string) time.Duration {
+	return timeoutIn(s.by[policy].engine, policy)
+}
+
+func timeoutIn(e Engine, policy string) time.Duration {
+	if p, ok := e.(PatientEngine); ok {
+		return p.Timeout(policy)
+	}
+	return EvaluationTimeout
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // Answer is what an engine said of one policy.
@@ -78,9 +79,42 @@ type RemoteEngine interface {
 	Remote(policy string) bool
 }
 
+// PatientEngine is an engine some of whose policies may take another time than
+// EvaluationTimeout.
+type PatientEngine interface {
+	Timeout(policy string) time.Duration
+}
+
+// timeoutOf returns how long the policies may take, asked side by side.
+func timeoutOf(engine Engine, policies []string) time.Duration {
+	patient, ok := engine.(PatientEngine)
+	if !ok {
+		return EvaluationTimeout
+	}
+	longest := time.Duration(0)
+	for _, name := range policies {
+		longest = max(longest, patient.Timeout(name))
+	}
+	return longest
+}
+
+type traceparentKey struct{}
+
+// ContextWithTraceparent has engines that are asked over a network carry a W3C
+// traceparent. A Hook does it with its call's.
+func ContextWithTraceparent(ctx context.Context, traceparent string) context.Context {
+	return context.WithValue(ctx, traceparentKey{}, traceparent)
+}
+
+// TraceparentOf returns what ContextWithTraceparent put into ctx, or "".
+func TraceparentOf(ctx context.Context) string {
+	traceparent, _ := ctx.Value(traceparentKey{}).(string)
+	return traceparent
+}
+
 // Evaluate asks the engine for every policy of the plan, tier by tier, and
 // returns the decisions of the policies reached. A tier may take
-// EvaluationTimeout. All must allow; the first that doesn't ends it with a
+// EvaluationTimeout, or what a PatientEngine says. All must allow; the first that doesn't ends it with a
 // *DenialError. Shadow policies are asked after that and
 // change nothing; what they say goes to the shadow function, if there is one.
 func (p *Plan) Evaluate(ctx context.Context, engine Engine, c *Context, shadow func(policy string, d Decision, err error)) ([]NamedDecision, error) {
@@ -91,13 +125,13 @@ func (p *Plan) Evaluate(ctx context.Context, engine Engine, c *Context, shadow f
 		if !more {
 			break
 		}
-		bounded, cancel := context.WithTimeout(ctx, EvaluationTimeout)
+		bounded, cancel := context.WithTimeout(ctx, timeoutOf(engine, t.Policies))
 		denial = e.Decide(askTier(bounded, engine, t.Policies, scope))
 		cancel()
 	}
 	if shadow != nil && len(p.Shadow) > 0 {
 		scope := p.ShadowContext(c)
-		ctx, cancel := context.WithTimeout(ctx, EvaluationTimeout)
+		ctx, cancel := context.WithTimeout(ctx, timeoutOf(engine, p.Shadow))
 		defer cancel()
 		for i, a := range askAll(ctx, engine, p.Shadow, scope) {
 			shadow(p.Shadow[i], a.Decision, a.Err)

@@ -131,6 +131,27 @@ func TestShadowChangesNothing(t *testing.T) {
 	}
 }
 
+type patient struct{ remote }
+
+func (*patient) Timeout(string) time.Duration { return time.Hour }
+
+// An engine's own time-out counts, alone and among others.
+func TestPatientEngine(t *testing.T) {
+	e := &patient{remote{answer: func(ctx context.Context, _ string) (kest.Decision, error) {
+		deadline, _ := ctx.Deadline()
+		return kest.Decision{Allow: time.Until(deadline) > time.Minute}, nil
+	}}}
+	var s kest.EngineSet
+	if err := s.Add(kest.KindOPA, e, "a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, engine := range []kest.Engine{e, &s} {
+		if _, err := planOf(t, kest.PolicyConfig{}, "a").Evaluate(context.Background(), engine, kesttest.Context(t, "op"), nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestEngineSet(t *testing.T) {
 	yes, no := kest.AllowAll(), kest.EngineFunc(func(context.Context, string, *kest.Context) (kest.Decision, error) { return kest.Decision{}, nil })
 	var s kest.EngineSet

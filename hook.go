@@ -141,6 +141,9 @@ func (h *Hook) decide(ctx context.Context, l *Lineage, hop *Hop, call Call) (*Si
 	if err != nil {
 		return nil, err
 	}
+	if call.Traceparent != "" {
+		ctx = ContextWithTraceparent(ctx, call.Traceparent)
+	}
 	return h.workshop.Finish(ctx, pending, h.engine)
 }
 

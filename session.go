@@ -24,19 +24,32 @@ type Bound struct {
 	NotAfter   time.Time
 }
 
+// Updater is what a Binder may be besides, so that a Session follows it.
+type Updater interface {
+	// Updated returns a channel that is closed at the next change of the
+	// identity that binds.
+	Updated() <-chan struct{}
+}
+
 // Session is a Provider with a short-lived key in memory, which another
 // provider binds to the workload. It makes and binds a new key when two thirds
-// of the old one's life are over; what is being signed under the old one goes on.
+// of the old one's life are over, and when a binder that is an Updater has
+// changed, at most every 5 s: a binding outlives its SVID, not its root. What is
+// being signed under the old key goes on.
 type Session struct {
 	binder    Binder
 	now       func() time.Time
 	algorithm string
 	directory bool
 
-	mu      sync.Mutex
-	current *Identity
-	renewAt time.Time
-	renew   chan struct{} // closed when the renewal under way ends
+	mu       sync.Mutex
+	current  *Identity
+	renewAt  time.Time
+	updated  <-chan struct{} // closed: the binder has changed since it bound current
+	followAt time.Time       // that doesn't matter before then
+	used     time.Time       // the last call
+	renew    chan struct{}   // closed when the renewal under way ends
+	awaited  bool            // who has a valid key waits for it, too
 }
 
 // SessionOption is a choice that NewSession takes.
@@ -63,24 +76,38 @@ func NewSession(binder Binder, now func() time.Time, options ...SessionOption) *
 }
 
 // Identity implements Provider. While a valid key is there, nobody waits for a
-// renewal, and one that fails is tried again at the next call.
+// renewal, and one that fails is tried again at the next call. Only where the
+// binder changed while nobody called for 5 s, one attempt is waited for: the
+// root behind the old key may have been revoked since.
 func (s *Session) Identity(ctx context.Context) (*Identity, error) {
 	s.mu.Lock()
 	now := s.now()
-	usable := s.current != nil && now.Before(s.current.NotAfter)
-	if usable && now.Before(s.renewAt) {
+	idle := now.Sub(s.used) >= followPeriod
+	s.used = now
+	current, usable := s.current, s.current != nil && now.Before(s.current.NotAfter)
+	changed := usable && s.changed(now)
+	if usable && !changed && !s.awaited && now.Before(s.renewAt) {
 		defer s.mu.Unlock()
-		return s.current, nil
-	}
-	current, wait := s.current, s.start()
-	s.mu.Unlock()
-	if usable {
 		return current, nil
 	}
+	done := s.start(now)
+	s.awaited = s.awaited || changed && idle
+	wait := s.awaited || !usable
+	s.mu.Unlock()
+	if !wait {
+		return current, nil
+	}
+	return s.await(ctx, done, usable)
+}
+
+// await waits for a renewal, and returns the key that is there then.
+func (s *Session) await(ctx context.Context, done <-chan struct{}, usable bool) (*Identity, error) {
 	select {
-	case <-wait:
+	case <-done:
 	case <-ctx.Done():
-		return nil, unavailable("the session key", ctx.Err())
+		if !usable {
+			return nil, unavailable("the session key", ctx.Err())
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,11 +117,28 @@ func (s *Session) Identity(ctx context.Context) (*Identity, error) {
 	return s.current, nil
 }
 
+// followPeriod is how long after one binding a change of the binder may lead to
+// another one.
+const followPeriod = 5 * time.Second
+
+// changed reports whether it is time to follow the binder.
+func (s *Session) changed(now time.Time) bool {
+	if now.Before(s.followAt) {
+		return false
+	}
+	select {
+	case <-s.updated:
+		return true
+	default: // or no Updater
+		return false
+	}
+}
+
 // start begins a renewal, or joins the one under way.
-func (s *Session) start() <-chan struct{} {
+func (s *Session) start(now time.Time) <-chan struct{} {
 	if s.renew == nil {
 		done := make(chan struct{})
-		s.renew = done
+		s.renew, s.followAt = done, now.Add(followPeriod)
 		go s.bind(done)
 	}
 	return s.renew
@@ -106,14 +150,19 @@ const bindTimeout = 10 * time.Second
 func (s *Session) bind(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), bindTimeout)
 	defer cancel()
+	var updated <-chan struct{}
+	if u, ok := s.binder.(Updater); ok {
+		updated = u.Updated() // before it binds, so that no change is missed
+	}
 	identity := s.fresh(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if identity != nil {
 		now := s.now()
-		s.current, s.renewAt = identity, now.Add(identity.NotAfter.Sub(now)*2/3)
+		s.current, s.updated = identity, updated
+		s.renewAt = now.Add(identity.NotAfter.Sub(now) * 2 / 3)
 	}
-	s.renew = nil
+	s.renew, s.awaited = nil, false
 	close(done)
 }
 

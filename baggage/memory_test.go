@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -120,15 +121,109 @@ func TestCacheBoundsOneValue(t *testing.T) {
 	}
 }
 
-// Many small values count too: the number of values is bounded with the bytes.
+// The number of live values is bounded, whatever their size.
 func TestCacheBoundsTheNumber(t *testing.T) {
-	c, _ := newCache(100_000, 10)
-	n := 0
-	for n < 100_000 && c.Put(context.Background(), fmt.Sprint(n), nil, time.Minute) == nil {
-		n++
+	for name, c := range map[string]struct {
+		maxBytes int
+		options  []baggage.MemoryOption
+		want     int
+	}{
+		"as told":        {64 << 20, []baggage.MemoryOption{baggage.WithMaxValues(7)}, 7},
+		"by the bytes":   {64 << 20, nil, 1 << 16},
+		"a small cache":  {1 << 20, nil, 1024},
+		"no room at all": {64 << 20, []baggage.MemoryOption{baggage.WithMaxValues(0)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := &handClock{time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}
+			cache, ctx := baggage.NewMemoryCache(c.maxBytes, 10, clock.Now, c.options...), context.Background()
+			for round := range 2 { // the second shows that what has ended doesn't count
+				key := func(i int) string { return fmt.Sprint(round, "-", i) }
+				for i := range c.want {
+					if err := cache.Put(ctx, key(i), nil, time.Minute); err != nil {
+						t.Fatalf("value %d: %v", i, err)
+					}
+				}
+				if err := cache.Put(ctx, key(c.want), nil, time.Minute); !errors.Is(err, kest.ErrFull) {
+					t.Errorf("one more: %v", err)
+				}
+				for i := range c.want {
+					wantValue(t, cache, key(i), "")
+				}
+				clock.now = clock.now.Add(time.Minute)
+			}
+		})
 	}
-	if n > 1000 {
-		t.Errorf("%d empty values in 100000 bytes", n)
+}
+
+// Values end each at its own time, in whatever order they came, and a full cache
+// takes as many as have ended.
+func TestCacheDropsInTheOrderOfTheirEnd(t *testing.T) {
+	clock := &handClock{time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}
+	c, ctx := baggage.NewMemoryCache(1<<20, 10, clock.Now, baggage.WithMaxValues(100)), context.Background()
+	for i := range 100 {
+		if err := c.Put(ctx, fmt.Sprint(i), []byte("v"), time.Duration(1+i*37%100)*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for second := 1; second <= 100; second++ {
+		clock.now = clock.now.Add(time.Second)
+		key := fmt.Sprint("new", second)
+		if err := c.Put(ctx, key, []byte("v"), time.Hour); err != nil {
+			t.Fatalf("after %d s: %v", second, err)
+		}
+		if err := c.Put(ctx, key+"!", []byte("v"), time.Hour); !errors.Is(err, kest.ErrFull) {
+			t.Fatalf("a second one after %d s: %v", second, err)
+		}
+		for i := range 100 {
+			_, err := c.Get(ctx, fmt.Sprint(i))
+			if over := 1+i*37%100 <= second; over != errors.Is(err, kest.ErrNotFound) {
+				t.Fatalf("value %d after %d s: %v", i, second, err)
+			}
+		}
+	}
+}
+
+// What a full cache costs who wants to put something: it doesn't grow with what
+// lives in it.
+func BenchmarkPutIntoFullCache(b *testing.B) {
+	for _, n := range []int{1 << 10, 1 << 16} {
+		b.Run(fmt.Sprint(n, " values"), func(b *testing.B) {
+			c, ctx := baggage.NewMemoryCache(64<<20, 10, nil, baggage.WithMaxValues(n)), context.Background()
+			for i := range n {
+				if err := c.Put(ctx, fmt.Sprint(i), nil, time.Hour); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.Put(ctx, "full", nil, time.Hour); !errors.Is(err, kest.ErrFull) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// One value ends for each that comes: the cost of a claim at a steady rate.
+func BenchmarkPutAtASteadyRate(b *testing.B) {
+	for _, n := range []int{1 << 10, 1 << 16} {
+		b.Run(fmt.Sprint(n, " values"), func(b *testing.B) {
+			clock := &handClock{time.Now()}
+			c, ctx := baggage.NewMemoryCache(64<<20, 10, clock.Now, baggage.WithMaxValues(n)), context.Background()
+			put := func(i int) {
+				clock.now = clock.now.Add(time.Millisecond)
+				if err := c.Put(ctx, strconv.Itoa(i), nil, time.Duration(n)*time.Millisecond); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for i := range n {
+				put(i)
+			}
+			b.ReportAllocs()
+			for i := n; b.Loop(); i++ {
+				put(i)
+			}
+		})
 	}
 }
 

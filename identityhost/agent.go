@@ -24,7 +24,7 @@ type Agent struct {
 	ttl         time.Duration
 	grace       time.Duration
 	maxSessions int
-	maxClaims   int64
+	maxClaims   int64 // bytes
 
 	rate    *bucket
 	replays replays
@@ -65,7 +65,7 @@ func WithSessionRate(perSecond int) AgentOption {
 }
 
 // WithMaxClaims limits the bytes of live claims put through this agent,
-// whatever room the cache has.
+// whatever room the cache has, and their number: one for each KiB, 1024 at least.
 func WithMaxClaims(bytes int64) AgentOption { return func(a *Agent) { a.maxClaims = bytes } }
 
 // WithLocalBindings keeps bindings out of the cache: only who asks this agent

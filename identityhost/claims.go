@@ -108,15 +108,19 @@ type claimMeter struct {
 	count, bytes int64
 }
 
+// minClaims is how many small claims are taken at least, however few bytes.
+const minClaims = 1024
+
 // claimSlots is more seconds than a claim can live.
 const claimSlots = 4096
 
-// reserve counts a claim in; false where it would be more than limit bytes.
+// reserve counts a claim in; false where it would be more than limit bytes, or
+// more claims than small ones may be.
 func (m *claimMeter) reserve(size, limit int64, now time.Time, ttl time.Duration) (until int64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.turn(now)
-	if m.bytes+size > limit {
+	if m.bytes+size > limit || m.count >= max(limit>>10, minClaims) {
 		return 0, false
 	}
 	until = m.at + int64((ttl+time.Second-1)/time.Second) + 1

@@ -119,6 +119,28 @@ func TestClaimsFull(t *testing.T) {
 	c.do(t, "PUT", claimPath(taken), body).want(t, "when the others are over", 204)
 }
 
+// Small claims are limited by their number.
+func TestNumberOfClaims(t *testing.T) {
+	w := newWorld(t, setup{options: []identityhost.AgentOption{identityhost.WithMaxClaims(2 << 20)}})
+	put := func(i int) error {
+		return w.agent.ClaimPut(context.Background(), claimPath(i)[len("/v1/claims/"):], time.Minute, []byte(`[]`))
+	}
+	for i := range 2048 {
+		if err := put(i); err != nil {
+			t.Fatalf("claim %d: %v", i, err)
+		}
+	}
+	if err := put(2048); identityhost.StatusOf(err) != http.StatusInsufficientStorage {
+		t.Errorf("one more than one for each KiB: %v", err)
+	}
+	w.clients["unix"].do(t, "GET", claimPath(0), "").want(t, "the first", 200)
+	w.clients["unix"].do(t, "GET", claimPath(2047), "").want(t, "the last", 200)
+	w.clock.add(62 * time.Second)
+	if err := put(2048); err != nil {
+		t.Errorf("when the others are over: %v", err)
+	}
+}
+
 // What failed takes no room.
 func TestClaimsThatFailTakeNoRoom(t *testing.T) {
 	w := newWorld(t, setup{options: []identityhost.AgentOption{identityhost.WithMaxClaims(16 << 10)}})

@@ -122,6 +122,9 @@ func (h *handler) sessions(w http.ResponseWriter, r *http.Request, _ string) err
 		}
 		return err
 	}
+	if s.Unshared {
+		h.log.Warn("the cache is full: other agents don't find a session key, and refuse what it signs, until there is room", "kid", s.KeyID)
+	}
 	h.log.Info("bound a session key", "workload", s.WorkloadID, "kid", s.KeyID, "not_after", s.NotAfter)
 	return writeJSON(w, s.JSON())
 }

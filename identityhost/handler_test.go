@@ -332,6 +332,7 @@ func TestMetrics(t *testing.T) {
 		"kest_agent_requests_total other 404":             1,
 		"kest_agent_request_seconds /v1/keys/{kid}":       2,
 		"kest_agent_sessions":                             1,
+		"kest_agent_unshared_sessions":                    0,
 		"kest_agent_claims":                               1,
 		"kest_agent_ready":                                1,
 		"kest_agent_identity_not_after_seconds":           float64(id.NotAfter.Unix()),

@@ -52,6 +52,7 @@ var (
 	descReady      = gauge("ready", "1 while the workload has an identity, else 0.")
 	descNotAfter   = gauge("identity_not_after_seconds", "When the identity ends, in seconds since 1970; 0: it doesn't, or there is none.")
 	descSessions   = gauge("sessions", "Session keys bound by this agent that hold now.")
+	descUnshared   = gauge("unshared_sessions", "Those of them that the cache had no room for: no other agent finds them.")
 	descClaims     = gauge("claims", "Live claims put through this agent.")
 	descClaimBytes = gauge("claim_bytes", "Bytes of live claims put through this agent, with what each costs a store besides.")
 	descBodyBytes  = gauge("body_bytes", "Memory held by request bodies that are being read.")
@@ -59,7 +60,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (agentCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descReady, descNotAfter, descSessions, descClaims, descClaimBytes, descBodyBytes} {
+	for _, d := range []*prometheus.Desc{descReady, descNotAfter, descSessions, descUnshared, descClaims, descClaimBytes, descBodyBytes} {
 		out <- d
 	}
 }
@@ -83,7 +84,14 @@ func (c agentCollector) Collect(out chan<- prometheus.Metric) {
 	count, bytes := c.agent.claims.live(now)
 	set(descReady, ready)
 	set(descNotAfter, notAfter)
-	set(descSessions, float64(len(c.agent.table.live(now, c.agent.grace))))
+	sessions, unshared := c.agent.table.live(now, c.agent.grace), 0
+	for _, r := range sessions {
+		if r.unshared {
+			unshared++
+		}
+	}
+	set(descSessions, float64(len(sessions)))
+	set(descUnshared, float64(unshared))
 	set(descClaims, float64(count))
 	set(descClaimBytes, float64(bytes))
 	set(descBodyBytes, float64(c.bodies.used.Load()))

@@ -25,9 +25,11 @@ const maxJTI = 128
 
 // proof says that its sender holds a key: its signature has been checked.
 type proof struct {
-	key    kest.PublicKey
-	jti    string
-	issued time.Time
+	key      kest.PublicKey
+	jti      string
+	issued   time.Time
+	binding  string // that the key has, as its sender says; or ""
+	unshared bool   // a binding that no other agent finds will do
 }
 
 // parseProof reads a JWS of typ kest-session+jws (DESIGN 6): 400 where it is
@@ -75,7 +77,8 @@ func proofKey(h *jws.Header) (*jws.PublicKey, error) {
 	return key, nil
 }
 
-// parseClaims reads aud, iat and jti. Other members are ignored (RFC 7519 section 4).
+// parseClaims reads aud, iat and jti, and binding and unshared where they are
+// there. Other members are ignored (RFC 7519 section 4).
 func parseClaims(payload []byte) (*proof, error) {
 	v, err := jcs.Parse(payload)
 	if err != nil {
@@ -86,10 +89,28 @@ func parseClaims(payload []byte) (*proof, error) {
 	if aud.Kind() != jcs.String || jti == "" || len(jti) > maxJTI || !whole {
 		return nil, malformed("the payload has no aud, iat or jti of the right kind", nil)
 	}
+	binding, unshared := v.Get("binding"), v.Get("unshared")
+	if !optional(binding, jcs.String) || !optional(unshared, jcs.Bool) {
+		return nil, malformed("the payload's binding is no text, or its unshared no boolean", nil)
+	}
 	if aud.Str() != kest.SessionAudience {
 		return nil, refused(http.StatusUnauthorized, "the proof is meant for somebody else", nil)
 	}
-	return &proof{jti: jti, issued: time.Unix(iat, 0)}, nil
+	return &proof{jti: jti, issued: time.Unix(iat, 0), binding: binding.Str(), unshared: unshared.IsTrue()}, nil
+}
+
+func optional(v *jcs.Value, kind jcs.Kind) bool { return v.Kind() == jcs.Invalid || v.Kind() == kind }
+
+// shown is the record of the binding that a proof brought, as if a cache held it
+// for the workload: nothing of it is verified yet.
+func (p *proof) shown(workload string, until time.Time) *record {
+	r := &record{
+		principal: workload, keyID: p.key.Thumbprint(), algorithm: p.key.Algorithm(), binding: p.binding, notAfter: until, shown: true,
+	}
+	if _, err := confirmedKey(p.binding); err != nil {
+		r.jwk = p.key.JWK() // form (b) holds no key
+	}
+	return r
 }
 
 // fresh refuses a proof that is too old, or from the future.

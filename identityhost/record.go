@@ -19,6 +19,9 @@ type record struct {
 	jwk       string // beside an audience-bound binding, else ""
 	notAfter  time.Time
 
+	shown    bool // by the key's holder, not by a cache
+	unshared bool // the cache had no room for it
+
 	// own is the key, where this very agent had it bound and no chain stands
 	// behind the identity: nobody else needs to be asked about it.
 	own *kest.Key

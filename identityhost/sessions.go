@@ -16,6 +16,7 @@ type Registration struct {
 	KeyID      string // the key's RFC 7638 thumbprint
 	Binding    string // a compact JWT, CONTRACT 8
 	NotAfter   time.Time
+	Unshared   bool // the cache is full: no other agent finds the key
 }
 
 // JSON returns {binding, kid, not_after, workload_id}; the time in RFC 3339.
@@ -28,21 +29,18 @@ func (r *Registration) JSON() []byte {
 	)
 }
 
-// Replacer is a kest.Cache that can also put a value in place of another. The
-// binding of a key is replaced only where it no longer verifies.
-type Replacer interface {
-	kest.Cache
-	// Replace stores a value whether the key is there or not; its errors are
-	// those of Put without kest.ErrExists.
-	Replace(ctx context.Context, key string, value []byte, ttl time.Duration) error
-}
-
 // Sessions binds the key that a proof of possession is about (POST
 // /v1/sessions): a compact JWS of typ kest-session+jws, alg EdDSA or ES256, the
-// public key as jwk in its header, payload {aud: "kest-agent", iat, jti}.
+// public key as jwk in its header, payload {aud: "kest-agent", iat, jti,
+// binding?, unshared?}.
 //
 // A key that is bound already keeps its binding, and gets it again: after its
-// end a new key is due. Statuses: 400 malformed, or no acceptable key; 401 not
+// end a new key is due. An agent that has forgotten it takes the binding that the
+// proof shows, where that verifies as one of this workload's and this key's, so
+// that entries of before go on counting. With "unshared": true a cache that is
+// full doesn't matter: then only this agent finds the key until there is room.
+//
+// Statuses: 400 malformed, or no acceptable key; 401 not
 // signed by it, older than 30 s, from more than 30 s ahead, used before, or for
 // somebody else; 409 the key was another workload's or is at its end; 413; 429
 // with RetryAfter; 503 no identity, or the cache can't take the binding.
@@ -57,11 +55,11 @@ func (a *Agent) Sessions(ctx context.Context, compact string) (*Registration, er
 	if err != nil {
 		return nil, err
 	}
-	r, err := a.register(ctx, id, p.key)
+	r, err := a.register(ctx, id, p)
 	if err != nil {
 		return nil, err
 	}
-	return &Registration{WorkloadID: r.principal, KeyID: r.keyID, Binding: r.binding, NotAfter: r.notAfter}, nil
+	return &Registration{WorkloadID: r.principal, KeyID: r.keyID, Binding: r.binding, NotAfter: r.notAfter, Unshared: r.unshared}, nil
 }
 
 // admit uses up a proof. What is refused for lack of an identity or by the rate
@@ -94,16 +92,16 @@ var errRepeated = refused(http.StatusUnauthorized, "the proof was used before", 
 
 // register finds the binding of a key or makes one. A second try is for a key
 // that somebody else registered in between.
-func (a *Agent) register(ctx context.Context, id *kest.Identity, key kest.PublicKey) (*record, error) {
+func (a *Agent) register(ctx context.Context, id *kest.Identity, p *proof) (*record, error) {
 	for attempt := 0; ; attempt++ {
-		found, holds, err := a.existing(ctx, id.WorkloadID, key.Thumbprint())
+		found, holds, err := a.existing(ctx, id.WorkloadID, p)
 		if err != nil {
 			return nil, err
 		}
 		if holds {
-			return a.again(ctx, found)
+			return a.again(ctx, found, p)
 		}
-		r, err := a.bindNew(ctx, id, key, found)
+		r, err := a.bindNew(ctx, id, p, found)
 		if errors.Is(err, kest.ErrExists) && attempt == 0 {
 			continue
 		}
@@ -112,13 +110,27 @@ func (a *Agent) register(ctx context.Context, id *kest.Identity, key kest.Public
 }
 
 // existing looks for a binding that the key has, and whether it holds for the
-// workload. One that doesn't verify may be replaced; one that does for another
-// workload, or has ended, is 409.
-func (a *Agent) existing(ctx context.Context, workload, keyID string) (r *record, holds bool, err error) {
-	r, err = a.lookUp(ctx, keyID)
-	if err != nil || r == nil || r.binding == "" {
-		return r, false, err
+// workload. One that is known and doesn't verify may be replaced; one that the
+// proof shows is the same as none then.
+func (a *Agent) existing(ctx context.Context, workload string, p *proof) (r *record, holds bool, err error) {
+	r, err = a.lookUp(ctx, p.key.Thumbprint())
+	switch {
+	case err != nil:
+		return nil, false, err
+	case r == nil && p.binding != "":
+		if r, holds, err = a.holding(ctx, workload, p.shown(workload, a.now().Add(a.ttl))); !holds {
+			r = nil
+		}
+		return r, holds, err
+	case r == nil || r.binding == "":
+		return r, false, nil
 	}
+	return a.holding(ctx, workload, r)
+}
+
+// holding reports whether a record's binding holds. One that does for another
+// workload, or has ended, is 409.
+func (a *Agent) holding(ctx context.Context, workload string, r *record) (*record, bool, error) {
 	key, err := a.vouched(ctx, r.request(r.principal))
 	switch StatusOf(err) {
 	case http.StatusOK:
@@ -127,7 +139,7 @@ func (a *Agent) existing(ctx context.Context, workload, keyID string) (r *record
 	default:
 		return nil, false, err
 	}
-	if key.NotAfter.IsZero() {
+	if key.NotAfter.IsZero() || r.shown && key.Binding != r.binding {
 		return r, false, nil // not by its binding, so that its end isn't known
 	}
 	if r.principal != workload {
@@ -145,8 +157,8 @@ func (a *Agent) existing(ctx context.Context, workload, keyID string) (r *record
 
 // again gives a key the binding that it has, and the cache too, should it have
 // lost it.
-func (a *Agent) again(ctx context.Context, r *record) (*record, error) {
-	if err := a.publish(ctx, r, nil); err != nil && !errors.Is(err, kest.ErrExists) {
+func (a *Agent) again(ctx context.Context, r *record, p *proof) (*record, error) {
+	if err := a.store(ctx, r, nil, p); err != nil && !errors.Is(err, kest.ErrExists) {
 		return nil, err
 	}
 	if a.table.keep(r, nil, a.maxSessions, a.now(), a.grace) == nil {
@@ -158,7 +170,8 @@ func (a *Agent) again(ctx context.Context, r *record) (*record, error) {
 var errSessions = tooMany("too many live sessions", 10*time.Second)
 
 // bindNew binds a key and stores the binding, in place of a stale one if any.
-func (a *Agent) bindNew(ctx context.Context, id *kest.Identity, key kest.PublicKey, stale *record) (*record, error) {
+func (a *Agent) bindNew(ctx context.Context, id *kest.Identity, p *proof, stale *record) (*record, error) {
+	key := p.key
 	if !a.table.room(key.Thumbprint(), a.maxSessions, a.now(), a.grace) {
 		return nil, errSessions
 	}
@@ -182,7 +195,7 @@ func (a *Agent) bindNew(ctx context.Context, id *kest.Identity, key kest.PublicK
 	if len(id.X5C) == 0 {
 		r.own = &kest.Key{Public: key, NotBefore: a.now().Truncate(time.Second), NotAfter: bound.NotAfter.Truncate(time.Second), Binding: r.binding}
 	}
-	if err := a.publish(ctx, r, stale); err != nil {
+	if err := a.store(ctx, r, stale, p); err != nil {
 		return nil, err
 	}
 	kept := a.table.keep(r, stale, a.maxSessions, a.now(), a.grace)
@@ -201,34 +214,4 @@ func (a *Agent) bind(ctx context.Context, id *kest.Identity, key kest.PublicKey)
 		return nil, err
 	}
 	return id.BindKey(ctx, key, jti, a.now(), a.ttl)
-}
-
-// publish puts a binding into the cache for other agents. It wraps
-// kest.ErrExists where the key has one there that isn't known to be stale.
-func (a *Agent) publish(ctx context.Context, r, stale *record) error {
-	if a.local {
-		return nil
-	}
-	ttl := r.notAfter.Add(a.grace).Sub(a.now())
-	put := a.cache.Put
-	if stale != nil {
-		replacer, ok := a.cache.(Replacer)
-		if !ok {
-			return refused(http.StatusConflict, "the key was bound before: make a new one", nil)
-		}
-		put = replacer.Replace
-	}
-	if err := put(ctx, BindingKey(r.keyID), r.encode(), ttl); err != nil {
-		return unavailable("the cache can't take the binding", err)
-	}
-	return nil
-}
-
-// publishAll puts all live bindings into the cache once more.
-func (a *Agent) publishAll(ctx context.Context) {
-	for _, r := range a.table.live(a.now(), a.grace) {
-		if err := a.publish(ctx, r, nil); err != nil && !errors.Is(err, kest.ErrExists) {
-			return // the cache is away or full: the next round tries again
-		}
-	}
 }

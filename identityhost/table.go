@@ -64,6 +64,18 @@ func (t *table) sweep(now time.Time, grace time.Duration) {
 	}
 }
 
+// shared notes that a binding is in the cache. Records are never changed: others
+// read them.
+func (t *table) shared(r *record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.records[r.keyID] == r && r.unshared {
+		known := *r
+		known.unshared = false
+		t.records[r.keyID] = &known
+	}
+}
+
 // live returns the bindings that hold now.
 func (t *table) live(now time.Time, grace time.Duration) []*record {
 	t.mu.Lock()

@@ -267,9 +267,9 @@ var jti = func() func() string {
 	}
 }()
 
-func (k sessionKey) prove(t *testing.T, now time.Time) string {
+func (k sessionKey) prove(t *testing.T, now time.Time, more ...kest.ProofMember) string {
 	t.Helper()
-	text, err := k.ProveKey(context.Background(), jti(), now)
+	text, err := k.ProveKey(context.Background(), jti(), now, more...)
 	if err != nil {
 		t.Fatal(err)
 	}

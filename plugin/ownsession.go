@@ -20,6 +20,7 @@ type session struct {
 	mu       sync.Mutex
 	current  *kest.Identity
 	key      *kest.SessionKey // of current
+	bound    string           // the binding of current, or "" where it isn't known
 	renewAt  time.Time
 	checkAt  time.Time     // when to ask whether the agent still knows the key
 	earlier  []kest.Key    // keys of before, whose entries come back to this workload
@@ -100,18 +101,28 @@ func (s *session) renew(now time.Time) {
 		s.failed(err.Error())
 		return
 	}
-	s.register(key, now)
+	s.register(key, now, s.unshared(now))
+}
+
+// unshared lets an agent whose cache is full bind a key that only its own
+// proxies find. While there is a key that all find, and verifiers look for keys,
+// it is better to go on with that, until a little before its end.
+func (s *session) unshared(now time.Time) kest.ProofMember {
+	if s.f.config.Identity.Binding != bindingInline && s.identity(now.Add(2*maxDelay)) != nil {
+		return kest.ProofMember{}
+	}
+	return kest.ProofUnshared()
 }
 
 // register proves possession of a key and has it bound.
-func (s *session) register(key *kest.SessionKey, now time.Time) {
+func (s *session) register(key *kest.SessionKey, now time.Time, more ...kest.ProofMember) {
 	identity := key.Identity(s.f.config.Workload, s.f.signer(key))
 	jti, err := uuid7.NewV4(s.f.env.Random)
 	if err != nil {
 		s.failed(err.Error())
 		return
 	}
-	proof, err := identity.ProveKey(context.Background(), jti, now)
+	proof, err := identity.ProveKey(context.Background(), jti, now, more...)
 	if err != nil {
 		s.failed(err.Error())
 		return
@@ -149,7 +160,7 @@ func (s *session) registered(key *kest.SessionKey, identity *kest.Identity, resu
 	if mode == bindingInline || mode == "" && v.Get("inline").IsTrue() {
 		identity.Binding, identity.InlineJWK = binding, !holdsKey(binding)
 	}
-	s.adopt(key, identity, now)
+	s.adopt(key, identity, binding, now)
 	s.share()
 }
 
@@ -166,7 +177,7 @@ func holdsKey(binding string) bool {
 }
 
 // adopt signs with a key from now on.
-func (s *session) adopt(key *kest.SessionKey, identity *kest.Identity, now time.Time) {
+func (s *session) adopt(key *kest.SessionKey, identity *kest.Identity, bound string, now time.Time) {
 	s.mu.Lock()
 	if s.current != nil && s.key != key {
 		s.earlier = append(s.earlier, kest.Key{Public: s.current.Key, NotAfter: s.current.NotAfter})
@@ -174,7 +185,7 @@ func (s *session) adopt(key *kest.SessionKey, identity *kest.Identity, now time.
 			s.earlier = s.earlier[1:]
 		}
 	}
-	s.current, s.key = identity, key
+	s.current, s.key, s.bound = identity, key, bound
 	s.renewAt = now.Add(identity.NotAfter.Sub(now) * 2 / 3)
 	s.checkAt = now.Add(checkPeriod)
 	s.flying, s.delay, s.retryAt, s.mismatch, s.logged = false, 0, time.Time{}, "", ""
@@ -185,16 +196,17 @@ func (s *session) adopt(key *kest.SessionKey, identity *kest.Identity, now time.
 	s.f.background.ended(waiters)
 }
 
-// check asks whether the agent still knows the key, and registers it again where not.
+// check asks whether the agent still knows the key, and registers it again where
+// not: under the binding that it has, so that entries of before go on counting.
 func (s *session) check() {
 	s.mu.Lock()
-	key, identity := s.key, s.current
+	key, identity, bound := s.key, s.current, s.bound
 	s.mu.Unlock()
 	request := kest.KeyRequest{Principal: identity.WorkloadID, KeyID: key.Public().Thumbprint(), Algorithm: key.Public().Algorithm()}
 	s.f.agent.key(request, func(result CallResult) {
 		switch result.Status {
 		case 404: // an agent that has forgotten it
-			s.register(key, s.f.env.Now())
+			s.register(key, s.f.env.Now(), kest.ProofBinding(bound), kest.ProofUnshared())
 		case 403: // its binding counts no longer
 			s.unshare()
 			s.mu.Lock()
@@ -202,7 +214,11 @@ func (s *session) check() {
 			s.mu.Unlock()
 			s.failed("the agent no longer vouches for the key")
 		case 200:
+			found, _, detail := readKey(result.Body, request)
 			s.mu.Lock()
+			if detail == "" {
+				s.bound = found.Binding // which another instance may have had made
+			}
 			s.flying, s.delay = false, 0
 			s.checkAt = s.f.env.Now().Add(checkPeriod)
 			s.mu.Unlock()

@@ -55,7 +55,7 @@ func (s *session) takeShared(now time.Time) bool {
 	}
 	identity := key.Identity(s.f.config.Workload, s.f.signer(key))
 	identity.NotAfter, identity.Binding, identity.InlineJWK = kept.NotAfter, kept.Binding, kept.InlineJWK
-	s.adopt(key, identity, now)
+	s.adopt(key, identity, kept.Binding, now)
 	s.mu.Lock()
 	s.renewAt = kept.RenewAt
 	s.mu.Unlock()

@@ -63,7 +63,7 @@ func (o *Opened) Close() error {
 func (o *Opened) Await(ctx context.Context) (*kest.Identity, error) {
 	for {
 		var updated <-chan struct{}
-		if p, ok := o.Provider.(interface{ Updated() <-chan struct{} }); ok {
+		if p, ok := o.Provider.(kest.Updater); ok {
 			updated = p.Updated()
 		}
 		id, err := o.Provider.Identity(ctx)

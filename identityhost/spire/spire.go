@@ -47,6 +47,7 @@ type Provider struct {
 var (
 	_ kest.Provider = (*Provider)(nil)
 	_ kest.Binder   = (*Provider)(nil)
+	_ kest.Updater  = (*Provider)(nil)
 )
 
 // state is what the Workload API last said.
@@ -78,8 +79,8 @@ func Open(address string, opts ...Option) (*Provider, error) {
 	p.bundles.notify = o.onBundles
 	p.close = sync.OnceValue(p.end)
 	p.follow(ctx, func() error { return client.WatchX509Context(ctx, x509Watcher{p}) })
-	if o.onBundles != nil {
-		p.follow(ctx, func() error { return client.WatchJWTBundles(ctx, jwtWatcher{p}) })
+	if o.onBundles != nil || o.jwt {
+		p.follow(ctx, func() error { return client.WatchJWTBundles(ctx, &jwtWatcher{p: p}) })
 	}
 	return p, nil
 }
@@ -119,8 +120,9 @@ func (p *Provider) Ready() error {
 	return err
 }
 
-// Updated returns a channel that is closed at the next change of the identity: a
-// first SVID, another one, or none any more. That one expires is no change.
+// Updated implements kest.Updater: its channel is closed at the next change, a
+// first SVID, another one, or none any more; with WithJWTBinding also that a JWT
+// key of the trust domain is revoked. That an SVID expires is no change.
 func (p *Provider) Updated() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,6 +148,11 @@ func (p *Provider) change(s state) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current = s
+	p.announce()
+}
+
+// announce tells who waits for a change. The caller holds the lock.
+func (p *Provider) announce() {
 	close(p.updated)
 	p.updated = make(chan struct{})
 }

@@ -63,11 +63,45 @@ func (w x509Watcher) OnX509ContextWatchError(err error) {
 }
 
 // jwtWatcher receives the JWT bundles.
-type jwtWatcher struct{ p *Provider }
+type jwtWatcher struct {
+	p    *Provider
+	last *jwtbundle.Set
+}
 
-func (w jwtWatcher) OnJWTBundlesUpdate(set *jwtbundle.Set) { w.p.bundles.setJWT(set.Bundles()) }
+// OnJWTBundlesUpdate implements workloadapi.JWTBundleWatcher.
+func (w *jwtWatcher) OnJWTBundlesUpdate(set *jwtbundle.Set) {
+	w.p.bundles.setJWT(set.Bundles())
+	if w.p.options.jwt && w.revoked(set) {
+		w.p.mu.Lock()
+		defer w.p.mu.Unlock()
+		w.p.announce()
+	}
+}
 
-func (w jwtWatcher) OnJWTBundlesWatchError(err error) {
+// revoked reports whether a key of the own trust domain has vanished: what it
+// bound counts no longer.
+func (w *jwtWatcher) revoked(set *jwtbundle.Set) bool {
+	before := w.last
+	w.last = set
+	s, err := w.p.svid()
+	if err != nil || before == nil {
+		return false
+	}
+	now, ok := set.Get(s.id.TrustDomain())
+	then, known := before.Get(s.id.TrustDomain())
+	if !ok || !known {
+		return false
+	}
+	for kid := range then.JWTAuthorities() {
+		if !now.HasJWTAuthority(kid) {
+			return true
+		}
+	}
+	return false
+}
+
+// OnJWTBundlesWatchError implements workloadapi.JWTBundleWatcher.
+func (w *jwtWatcher) OnJWTBundlesWatchError(err error) {
 	if code := status.Code(err); code != codes.Unavailable && code != codes.Canceled {
 		w.p.bundles.refuseJWT()
 	}

@@ -187,6 +187,10 @@ func agentRestarted(t *testing.T, s Surface) {
 	g.want(t, 200, "before", "Baggage", Root(t, known))
 	g.want(t, 200, "before, inline", "Baggage", Root(t, inline))
 	kid := ownKeyID(t, g)
+	own, err := orders.Agent.Key(context.Background(), kid, orders.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	unknown := gw.Registered()
 	orders.Kill()
 	f.Cache = newCache() // it forgets its bindings
@@ -203,8 +207,11 @@ func agentRestarted(t *testing.T, s Surface) {
 	g.eventually(t, 200, 10*time.Second, "an unknown binding, the agent back", func() []string { return []string{"Baggage", Root(t, gw.Session())} })
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		_, err := orders.Agent.Key(context.Background(), kid, orders.ID)
+		again, err := orders.Agent.Key(context.Background(), kid, orders.ID)
 		if err == nil {
+			if again.Key.Binding != own.Key.Binding || !again.Key.NotBefore.Equal(own.Key.NotBefore) {
+				t.Error("the live key has another binding: its entries of before count no longer")
+			}
 			break
 		}
 		if time.Now().After(deadline) {
