@@ -2,6 +2,7 @@ package kesttest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
@@ -10,9 +11,9 @@ import (
 
 // TestEngine checks what Kest relies on in a kest.Engine. Of the two policies,
 // one must allow and one must deny the context that Context(t, "kesttest.read",
-// "kesttest") returns. A policy that the engine doesn't know never allows, an error comes
-// with the zero decision, the context stays as it was, and concurrent questions
-// don't mix.
+// "kesttest") returns. A policy that the engine doesn't know never allows, nor does
+// an answer beside an error, the context stays as it was, and concurrent questions
+// don't mix. An engine that asks over a network ends when its caller does.
 func TestEngine(t testing.TB, e kest.Engine, allowed, denied string) {
 	t.Helper()
 	c := Context(t, "kesttest.read", "kesttest")
@@ -35,6 +36,49 @@ func TestEngine(t testing.TB, e kest.Engine, allowed, denied string) {
 	}
 	if d, ok := e.(kest.PolicyDigester); ok {
 		checkDigests(t, d, allowed, denied)
+	}
+	if r, ok := e.(kest.RemoteEngine); ok && r.Remote(allowed) {
+		checkCallerEnds(t, e, c, allowed)
+	}
+}
+
+// checkCallerEnds asks under contexts that are over before the answer can come.
+func checkCallerEnds(t testing.TB, e kest.Engine, c *kest.Context, allowed string) {
+	t.Helper()
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	late, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	for _, ctx := range []context.Context{cancelled, late} {
+		if d, err := e.Evaluate(ctx, allowed, c); d.Allow || !errors.Is(err, ctx.Err()) {
+			t.Errorf("asked under a context that is over (%v): %+v, %v", ctx.Err(), d, err)
+		}
+	}
+}
+
+// TestEngineUnavailable checks an engine whose server is away, or answers as no
+// server should: whatever it is asked, its decision is the zero one and its error
+// wraps kest.ErrUnavailable, which a proxy answers with 503.
+func TestEngineUnavailable(t testing.TB, e kest.Engine, policies ...string) {
+	t.Helper()
+	c := Context(t, "kesttest.read", "kesttest")
+	before := string(c.JSON())
+	if len(policies) == 0 {
+		t.Errorf("no policy is given to ask for")
+	}
+	var wait sync.WaitGroup
+	answers := make([]kest.Answer, len(policies))
+	for i, name := range policies {
+		wait.Go(func() { answers[i].Decision, answers[i].Err = e.Evaluate(context.Background(), name, c) })
+	}
+	wait.Wait()
+	for i, a := range answers {
+		if a.Decision != (kest.Decision{}) || !errors.Is(a.Err, kest.ErrUnavailable) {
+			t.Errorf("the policy %q: %+v, %v", policies[i], a.Decision, a.Err)
+		}
+	}
+	if string(c.JSON()) != before {
+		t.Errorf("Evaluate changed the context")
 	}
 }
 

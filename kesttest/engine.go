@@ -21,6 +21,7 @@ type Engine struct {
 	mu      sync.Mutex
 	scripts map[string][]answer
 	asked   []Question
+	remote  bool
 }
 
 type answer struct {
@@ -37,6 +38,7 @@ type Question struct {
 var (
 	_ kest.Engine         = (*Engine)(nil)
 	_ kest.PolicyDigester = (*Engine)(nil)
+	_ kest.RemoteEngine   = (*Engine)(nil)
 )
 
 // NewEngine makes an engine that knows no policy.
@@ -58,6 +60,33 @@ func (e *Engine) Deny(policy, reason string) *Engine {
 
 // Fail adds an error to the answers of a policy.
 func (e *Engine) Fail(policy string, err error) *Engine { return e.add(policy, answer{err: err}) }
+
+// Unavailable adds the failure of an engine whose server is away to the answers
+// of each policy.
+func (e *Engine) Unavailable(policies ...string) *Engine {
+	for _, p := range policies {
+		e.Fail(p, &awayError{p})
+	}
+	return e
+}
+
+type awayError struct{ policy string }
+
+func (e *awayError) Error() string {
+	return "kesttest: nobody answers for the policy " + strconv.Quote(e.policy)
+}
+
+func (e *awayError) Unwrap() error { return kest.ErrUnavailable }
+
+// AsRemote has the engine pass for one that asks over a network, so that a hook
+// asks for a tier's policies side by side. Call it before the engine is used.
+func (e *Engine) AsRemote() *Engine {
+	e.remote = true
+	return e
+}
+
+// Remote implements kest.RemoteEngine.
+func (e *Engine) Remote(string) bool { return e.remote }
 
 func (e *Engine) add(policy string, a answer) *Engine {
 	e.mu.Lock()

@@ -72,6 +72,8 @@ func TestProviders(t *testing.T) {
 func TestDoublesPass(t *testing.T) {
 	kesttest.TestEngine(t, kesttest.NewEngine().Allow("yes").Deny("no", "as the test says"), "yes", "no")
 	kesttest.TestEngine(t, kesttest.NewEngine().Allow("yes").Fail("broken", errors.New("broken")), "yes", "broken")
+	kesttest.TestEngine(t, kesttest.NewEngine().Allow("yes").Unavailable("away").AsRemote(), "yes", "away")
+	kesttest.TestEngineUnavailable(t, kesttest.NewEngine().Unavailable("a", "b"), "a", "b")
 }
 
 func TestEngineScript(t *testing.T) {
@@ -403,6 +405,38 @@ func TestEngineFindsFaults(t *testing.T) {
 	})
 	if !caught(func(tb testing.TB) { kesttest.TestEngine(tb, changes, "yes", "no") }) {
 		t.Error("changes the context: the check passed")
+	}
+}
+
+// remoteFunc is an engine that says it asks over a network.
+type remoteFunc struct{ kest.EngineFunc }
+
+func (remoteFunc) Remote(string) bool { return true }
+
+func TestRemoteEngineFindsFaults(t *testing.T) {
+	good := kesttest.NewEngine().Allow("yes").Deny("no", "")
+	goesOn := remoteFunc{func(_ context.Context, policy string, c *kest.Context) (kest.Decision, error) {
+		return good.Evaluate(context.Background(), policy, c)
+	}}
+	if !caught(func(tb testing.TB) { kesttest.TestEngine(tb, goesOn, "yes", "no") }) {
+		t.Error("goes on when nobody waits: the check passed")
+	}
+	for name, answer := range map[string]struct {
+		d   kest.Decision
+		err error
+	}{
+		"allows":                  {kest.Decision{Allow: true}, nil},
+		"denies as if it knew":    {kest.Decision{Reason: "no"}, nil},
+		"another error":           {kest.Decision{}, errors.New("no")},
+		"a decision and an error": {kest.Decision{Allow: true}, kest.ErrUnavailable},
+	} {
+		e := kest.EngineFunc(func(context.Context, string, *kest.Context) (kest.Decision, error) { return answer.d, answer.err })
+		if !caught(func(tb testing.TB) { kesttest.TestEngineUnavailable(tb, e, "p") }) {
+			t.Errorf("%s: the check passed", name)
+		}
+	}
+	if !caught(func(tb testing.TB) { kesttest.TestEngineUnavailable(tb, kesttest.NewEngine()) }) {
+		t.Error("no policy to ask for: the check passed")
 	}
 }
 

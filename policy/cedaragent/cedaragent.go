@@ -1,13 +1,19 @@
 // Package cedaragent is Cedar Agent's API as bytes: what is asked of a server
 // and what its answer means (CONTRACT 6, POLICY.md). An http.Client and a
 // proxy's callout serve it alike.
+//
+// A Cedar Agent evaluates all policies of its store, whichever is asked: each
+// must name its action, as in action == Action::"orders/read".
 package cedaragent
 
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/answer"
+	"kest.example/kest/internal/cedarcontext"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -30,30 +36,32 @@ type Codec struct {
 // before is_authorized; "" is DefaultPrefix, or none under WireKest03. The error
 // is a *kest.MemberError.
 func New(prefix, wire string) (*Codec, error) {
-	c := &Codec{bare: wire == WireKest03}
-	switch wire {
-	case "", WireCedarAgent:
-		if prefix == "" {
-			prefix = DefaultPrefix
-		}
-	case WireKest03:
-	default:
-		return nil, &kest.MemberError{Member: "wire", Detail: strconv.Quote(wire) + " is no wire form"}
+	c := &Codec{path: "/is_authorized", bare: wire == WireKest03}
+	if wire != "" && wire != WireCedarAgent && !c.bare {
+		return nil, &kest.MemberError{Member: "wire", Detail: "is no wire form"}
 	}
-	prefix = strings.Trim(prefix, "/")
-	if prefix != "" && !kest.ValidPolicyName(prefix) {
-		return nil, &kest.MemberError{Member: "prefix", Detail: "is no path of names with slashes between"}
+	if prefix = strings.Trim(prefix, "/"); prefix == "" && !c.bare {
+		prefix = DefaultPrefix
 	}
 	if prefix != "" {
-		c.path = "/" + prefix
+		if !kest.ValidPolicyName(prefix) {
+			return nil, &kest.MemberError{Member: "prefix", Detail: "is no path of names with slashes between"}
+		}
+		c.path = "/" + prefix + c.path
 	}
-	c.path += "/is_authorized"
 	return c, nil
 }
 
-// Question implements kest.PolicyCodec. A context that Cedar can't hold is an error.
+// Question implements kest.PolicyCodec: POST is_authorized of principal, action,
+// resource and context. What is no policy name, and a context that Cedar can't
+// hold, are a *kest.MemberError.
 func (c *Codec) Question(policy string, about *kest.Context) (kest.Question, error) {
-	context, err := contextOf(about)
+	if !kest.ValidPolicyName(policy) {
+		return kest.Question{}, &kest.MemberError{Member: "policy", Detail: strconv.Quote(policy) + " is no policy name"}
+	}
+	// As the name of a member these make a Cedar Agent read an entity, a function
+	// or an expression where in process there is a record.
+	context, err := cedarcontext.Of(about, "__entity", "__extn", "__expr")
 	if err != nil {
 		return kest.Question{}, err
 	}
@@ -76,67 +84,34 @@ func (c *Codec) entity(kind, id string) jcs.Value {
 	return jcs.StringValue(kind + `::"` + escape(id) + `"`)
 }
 
-// escape writes a string as Cedar's grammar reads it.
-func escape(s string) string {
-	const hex = "0123456789abcdef"
-	b := make([]byte, 0, len(s)+8)
-	for i := range len(s) {
-		switch ch := s[i]; {
-		case ch == '"' || ch == '\\':
-			b = append(b, '\\', ch)
-		case ch < ' ' || ch == 0x7f:
-			b = append(b, '\\', 'u', '{', hex[ch>>4], hex[ch&15], '}')
-		default:
-			b = append(b, ch)
+// escape writes an entity's id in Cedar's normal form, the only one that a Cedar
+// Agent takes.
+func escape(id string) string {
+	const special, letters = "\"'\\\n\r\t\x00", `"'\nrt0`
+	b := make([]byte, 0, len(id)+8)
+	for _, r := range id {
+		if i := strings.IndexRune(special, r); i >= 0 {
+			b = append(b, '\\', letters[i])
+		} else if strconv.IsPrint(r) {
+			b = utf8.AppendRune(b, r)
+		} else {
+			b = append(strconv.AppendInt(append(b, `\u{`...), int64(r), 16), '}')
 		}
 	}
 	return string(b)
 }
 
-// answerError is an answer that is none.
-type answerError struct{ detail string }
-
-func (e *answerError) Error() string { return "cedar agent: " + e.detail }
-
-func (e *answerError) Unwrap() error { return kest.ErrUnavailable }
-
 // Answer implements kest.PolicyCodec. An Allow beside an error of a policy denies,
 // as it does in process.
 func (c *Codec) Answer(_ string, status int, body []byte) (kest.Decision, error) {
-	switch {
-	case status != 200:
-		return kest.Decision{}, &answerError{"the server answered " + strconv.Itoa(status)}
-	case len(body) > kest.MaxAnswer:
-		return kest.Decision{}, &answerError{"the answer is longer than 1 MiB"}
-	}
-	v, err := jcs.Parse(body)
+	v, err := answer.Parse(status, body)
 	if err != nil {
-		return kest.Decision{}, &answerError{"the answer is no JSON: " + err.Error()}
+		return kest.Decision{}, err
 	}
 	diagnostics := v.Get("diagnostics")
-	if errors := diagnostics.Get("errors"); errors.Kind() != jcs.Invalid && errors.Kind() != jcs.Null && (errors.Kind() != jcs.Array || errors.Len() > 0) {
-		return kest.Decision{Reason: "a policy could not be evaluated: " + strings.Join(texts(errors), "; ")}, nil
+	errors := diagnostics.Get("errors")
+	if kind := diagnostics.Kind(); kind != jcs.Object {
+		errors = diagnostics // not there, or nobody knows what it says
 	}
-	decision := v.Get("decision")
-	d := kest.Decision{Allow: decision.Kind() == jcs.String && decision.Str() == "Allow"}
-	switch by := strings.Join(texts(diagnostics.Get("reason")), ", "); {
-	case by != "":
-		d.Reason = "by " + by
-	case !d.Allow && decision.Str() != "Deny":
-		d.Reason = "the decision is neither Allow nor Deny"
-	case !d.Allow:
-		d.Reason = "no permit applies"
-	}
-	return d, nil
-}
-
-// texts returns the strings of a list; what else is in it doesn't show.
-func texts(v *jcs.Value) []string {
-	var list []string
-	for i := range v.Items() {
-		if item := &v.Items()[i].Value; item.Kind() == jcs.String {
-			list = append(list, item.Str())
-		}
-	}
-	return list
+	return answer.Cedar(v.Get("decision"), "Allow", answer.Words(diagnostics.Get("reason"), ""), errors, answer.Words(errors, "")), nil
 }

@@ -4,10 +4,12 @@
 package opa
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/answer"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -16,7 +18,7 @@ const DefaultDecision = "result.allow"
 
 // Codec implements kest.PolicyCodec. It is safe for concurrent use.
 type Codec struct {
-	prefix   string // "/v1/data/" and the path below which policies stand
+	path     string // of all policies, with a slash at its end
 	decision []string
 }
 
@@ -26,22 +28,18 @@ type Codec struct {
 // Whatever it is, an answer whose result is a boolean is taken as it is. The
 // error is a *kest.MemberError.
 func New(prefix, decision string) (*Codec, error) {
-	prefix = strings.Trim(prefix, "/")
-	if prefix != "" && !kest.ValidPolicyName(prefix) {
+	if prefix = strings.Trim(prefix, "/"); prefix != "" && !kest.ValidPolicyName(prefix) {
 		return nil, &kest.MemberError{Member: "path_prefix", Detail: "is no path of names with slashes between"}
 	}
 	if decision == "" {
 		decision = DefaultDecision
 	}
-	path := strings.Split(decision, ".")
-	for _, name := range path {
-		if name == "" {
-			return nil, &kest.MemberError{Member: "decision_path", Detail: "has an empty name"}
-		}
+	c := &Codec{path: "/v1/data/", decision: strings.Split(decision, ".")}
+	if slices.Contains(c.decision, "") {
+		return nil, &kest.MemberError{Member: "decision_path", Detail: "has an empty name"}
 	}
-	c := &Codec{"/v1/data/", path}
 	if prefix != "" {
-		c.prefix += pathOf(prefix) + "/"
+		c.path += pathOf(prefix) + "/"
 	}
 	return c, nil
 }
@@ -50,54 +48,44 @@ func New(prefix, decision string) (*Codec, error) {
 func pathOf(name string) string { return strings.ReplaceAll(name, ".", "/") }
 
 // Question implements kest.PolicyCodec: POST /v1/data/{prefix}/{policy} of
-// {"input": context}. A policy's name holds nothing that needs encoding.
+// {"input": context}. What is no policy name is a *kest.MemberError: it could
+// lead to another policy.
 func (c *Codec) Question(policy string, about *kest.Context) (kest.Question, error) {
+	if !kest.ValidPolicyName(policy) {
+		return kest.Question{}, &kest.MemberError{Member: "policy", Detail: strconv.Quote(policy) + " is no policy name"}
+	}
 	input := about.JSON()
 	body := append(append(make([]byte, 0, len(input)+10), `{"input":`...), input...)
-	return kest.Question{Method: "POST", Path: c.prefix + pathOf(policy), Body: append(body, '}')}, nil
+	return kest.Question{Method: "POST", Path: c.path + pathOf(policy), Body: append(body, '}')}, nil
 }
 
-// answerError is an answer that is none.
-type answerError struct{ detail string }
-
-func (e *answerError) Error() string { return "opa: " + e.detail }
-
-func (e *answerError) Unwrap() error { return kest.ErrUnavailable }
-
-// Answer implements kest.PolicyCodec. The server's decision id stands in the reason.
+// Answer implements kest.PolicyCodec. The reason names OPA's decision id, under
+// which its own log has the decision.
 func (c *Codec) Answer(_ string, status int, body []byte) (kest.Decision, error) {
-	switch {
-	case status != 200:
-		return kest.Decision{}, &answerError{"the server answered " + strconv.Itoa(status)}
-	case len(body) > kest.MaxAnswer:
-		return kest.Decision{}, &answerError{"the answer is longer than 1 MiB"}
-	}
-	v, err := jcs.Parse(body)
+	v, err := answer.Parse(status, body)
 	if err != nil {
-		return kest.Decision{}, &answerError{"the answer is no JSON: " + err.Error()}
+		return kest.Decision{}, err
 	}
-	decision, found := v.Get("result"), v
+	decision, path := v.Get("result"), "result"
 	if decision.Kind() != jcs.Bool {
+		decision, path = v, strings.Join(c.decision, ".")
 		for _, name := range c.decision {
-			found = found.Get(name)
+			decision = decision.Get(name)
 		}
-		decision = found
 	}
-	d := kest.Decision{Allow: decision.IsTrue(), Reason: reason(decision)}
-	if id := v.Get("decision_id"); id.Kind() == jcs.String {
-		d.Reason += " (OPA's decision " + id.Str() + ")"
+	d := kest.Decision{Allow: decision.IsTrue(), Reason: path + " is " + describe(decision)}
+	if id := answer.Words(v.Get("decision_id"), ""); id != "" {
+		d.Reason += " (OPA's decision " + id + ")"
 	}
 	return d, nil
 }
 
-func reason(v *jcs.Value) string {
-	switch {
-	case v.IsTrue():
-		return "allowed"
-	case v.Kind() == jcs.Invalid:
-		return "the decision is undefined"
-	case v.Kind() == jcs.Bool:
-		return "denied"
+func describe(v *jcs.Value) string {
+	switch v.Kind() {
+	case jcs.Invalid:
+		return "undefined"
+	case jcs.Bool:
+		return strconv.FormatBool(v.IsTrue())
 	}
-	return "the decision is " + v.Kind().String() + ", not a boolean"
+	return "no boolean"
 }
