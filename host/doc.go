@@ -27,6 +27,7 @@
 // Each time that 2^18 passes are used up, a millisecond or less, the guest comes
 // by Go's scheduler, and a deadline that has passed ends it.
 //
-// Not bounded: a [Function] that ignores its context, and one bulk memory
-// instruction (its size is: WithMemoryLimit).
+// Not bounded: a [Function] that ignores its context, one bulk memory
+// instruction (its size is: WithMemoryLimit), and the evaluation of a Rego policy,
+// which is bounded by its input and its memory of 16 MiB.
 package host

@@ -8,12 +8,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kest.example/kest/internal/regorun"
 )
 
 // Filter is a guest with its configuration. It is safe for concurrent use.
 type Filter struct {
 	*options
 	program       *program
+	rego          *regorun.Module // policies beside the guest; nil where there are none
 	configuration []byte
 	clusters      map[string]*target
 	ctx           context.Context // ends with Close
@@ -28,8 +31,8 @@ type Filter struct {
 }
 
 // New compiles a module, makes its first instance and gives it its
-// configuration. A guest that refuses that is a *RefusedError. ctx bounds New
-// alone: Close ends the filter.
+// configuration. A guest that refuses that is a *RefusedError. A file of kest
+// policy build also needs WithBase. ctx bounds New alone: Close ends the filter.
 func New(ctx context.Context, wasm, configuration []byte, opts ...Option) (*Filter, error) {
 	o := newOptions(opts)
 	if o.pool < 1 || o.deadline <= 0 || o.pages < 1 || o.pages > 1<<16 {
@@ -39,11 +42,15 @@ func New(ctx context.Context, wasm, configuration []byte, opts ...Option) (*Filt
 	if err != nil {
 		return nil, err
 	}
-	program, err := compile(ctx, wasm, o)
+	guest, rego, err := beside(ctx, wasm, o)
 	if err != nil {
 		return nil, err
 	}
-	f := &Filter{options: o, program: program, configuration: configuration, clusters: targets}
+	f := &Filter{options: o, rego: rego, configuration: configuration, clusters: targets}
+	if f.program, err = compile(ctx, guest, o); err != nil {
+		f.closeRego(ctx)
+		return nil, err
+	}
 	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	f.pool = &pool{max: o.pool}
 	f.pool.create = func(s *slot) error { return newInstance(f, s) }
@@ -89,5 +96,12 @@ func (f *Filter) Close(ctx context.Context) error {
 	}
 	f.gone = true
 	f.pool.retire()
+	f.closeRego(ctx)
 	return f.program.close(context.WithoutCancel(ctx))
+}
+
+func (f *Filter) closeRego(ctx context.Context) {
+	if f.rego != nil {
+		_ = f.rego.Close(context.WithoutCancel(ctx))
+	}
 }

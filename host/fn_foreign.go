@@ -49,6 +49,10 @@ func (i *instance) foreign(name string, argument []byte) ([]byte, proxywasm.Stat
 		return i.filter.fixedRandom(argument)
 	case name == hostcall.KeepSession:
 		return i.filter.keepSession(argument), proxywasm.OK
+	case name == hostcall.PolicyInfo:
+		return i.filter.policyInfo()
+	case name == hostcall.PolicyEval:
+		return i.filter.policyEval(argument)
 	case name == proxywasm.Compress:
 		return compress(argument)
 	case name == proxywasm.SetFilterState && s != nil:

@@ -41,6 +41,7 @@ type options struct {
 	properties func(r *http.Request, path []string) ([]byte, bool)
 	vmID       string
 	shared     *SharedData
+	base       []byte
 }
 
 func newOptions(opts []Option) *options {

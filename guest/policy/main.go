@@ -7,13 +7,14 @@ package main
 import (
 	"kest.example/kest/plugin"
 	"kest.example/kest/plugin/proxywasm"
+	"kest.example/kest/plugin/regopolicy"
 	"kest.example/kest/plugin/vm"
 	"kest.example/kest/policy/cedar"
 )
 
 func init() {
 	proxywasm.Run(func(host proxywasm.Host) proxywasm.VM {
-		return vm.New(host, vm.Options{Cedar: newCedar})
+		return vm.New(host, vm.Options{Cedar: newCedar, Rego: regopolicy.New})
 	})
 }
 

@@ -23,7 +23,12 @@ const (
 	// KeepSession keeps one instance's session key for the others of the same
 	// filter: nothing in, what is kept out; or AppendSession's or DropSession's in.
 	KeepSession = "kest.session"
-	Random      = "kest.random" // count (uint32) in, bytes out; only where a test fixes them
+	// PolicyInfo and PolicyEval serve the Rego that a host runs beside a guest:
+	// nothing in, what package regoinfo reads out; see AppendEval and ParseResult.
+	PolicyInfo = "kest.policy_info"
+	PolicyEval = "kest.policy_eval"
+
+	Random = "kest.random" // count (uint32) in, bytes out; only where a test fixes them
 )
 
 // SeedSize is how much of the argument of Sign is the seed.

@@ -6,6 +6,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"kest.example/kest/internal/regobuiltin"
 )
 
 // Compiled are the built-ins that OPA's compiled form has inside.
@@ -25,11 +27,7 @@ var Compiled = []string{
 
 // Served are the built-ins that this library serves to the compiled form
 // (POLICY.md).
-var Served = []string{
-	"crypto.sha256", "json.patch", "object.subset", "regex.find_n", "regex.replace", "regex.split", "semver.compare",
-	"semver.is_valid", "sprintf", "strings.any_prefix_match", "strings.any_suffix_match", "strings.count", "time.now_ns",
-	"time.parse_rfc3339_ns", "urlquery.decode",
-}
+var Served = regobuiltin.Names()
 
 // compiledAway are built-ins that no evaluation calls.
 var compiledAway = []string{"eq", "assign", "print", "internal.print"}
@@ -52,7 +50,7 @@ func newCompiler(data []byte) (*ast.Compiler, error) {
 		return nil, err
 	}
 	txn := storage.NewTransactionOrDie(background, store)
-	return ast.NewCompiler().WithCapabilities(Capabilities()).WithDefaultRegoVersion(ast.RegoV1).
+	return ast.NewCompiler().SetErrorLimit(0).WithCapabilities(Capabilities()).WithDefaultRegoVersion(ast.RegoV1).
 		WithPathConflictsCheck(storage.NonEmpty(background, store, txn)), nil
 }
 
@@ -61,5 +59,5 @@ func newStore(data []byte) (storage.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inmem.NewFromObject(object), nil
+	return inmem.NewFromObjectWithOpts(object, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true)), nil
 }

@@ -29,6 +29,10 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+func (f Faults) has(file string, line int) bool {
+	return slices.ContainsFunc(f, func(f *Fault) bool { return f.File == file && f.Line == line })
+}
+
 func (f Faults) sorted() Faults {
 	slices.SortFunc(f, func(a, b *Fault) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), strings.Compare(a.Text, b.Text))
@@ -60,7 +64,7 @@ func faultOf(file string, e *ast.Error) *Fault {
 		}
 	}
 	if name, ok := strings.CutPrefix(f.Text, "undefined function "); ok {
-		f.Text = "the built-in or function " + name + " is not there: it is refused, or no module has it"
+		f.Text = "there is no built-in or function " + name
 	}
 	return f
 }

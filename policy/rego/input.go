@@ -13,7 +13,8 @@ import (
 // Building only those keeps a decision cheap.
 type usage struct{ members map[string]*usage }
 
-// reachable returns a policy's own rules and all that they depend on.
+// reachable returns a policy's own rules and all that they depend on. An else is
+// a rule of its own in OPA's graph.
 func reachable(c *ast.Compiler, policy ast.Ref) (list []*ast.Rule) {
 	seen := make(map[*ast.Rule]bool)
 	queue := c.GetRulesForVirtualDocument(policy)
@@ -25,6 +26,9 @@ func reachable(c *ast.Compiler, policy ast.Ref) (list []*ast.Rule) {
 		}
 		seen[rule] = true
 		list = append(list, rule)
+		if rule.Else != nil {
+			queue = append(queue, rule.Else)
+		}
 		for dependency := range c.Graph.Dependencies(rule) {
 			if next, ok := dependency.(*ast.Rule); ok {
 				queue = append(queue, next)

@@ -1,17 +1,9 @@
-// Package rego decides by Rego in process (CONTRACT 6, POLICY.md), with OPA's
-// own evaluator.
-//
-// A policy is a package with a rule allow; its name is the package's path with
-// "/". Only the boolean true allows. An error of a built-in denies, wherever it
-// happens.
 package rego
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"embed"
-	"encoding/hex"
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -20,42 +12,10 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/types"
 
 	"kest.example/kest"
 	"kest.example/kest/internal/jcs"
 )
-
-// Bundle is a folder of modules, read and checked.
-type Bundle struct {
-	Modules  []Module // by path
-	Policies []Policy // by name
-	Data     []byte   // the root document, canonical JSON; {} where there is none
-	compiler *ast.Compiler
-}
-
-// Module is one file.
-type Module struct {
-	Path   string // relative to the folder, with slashes
-	Text   []byte
-	parsed *ast.Module
-}
-
-// Policy is a package with a rule allow.
-type Policy struct {
-	Name   string // its package's path, with slashes
-	Digest string // hex SHA-256, see POLICY.md
-	ref    ast.Ref
-}
-
-// LibraryPackage is the package of helpers that every bundle has: see
-// library/kest/lineage.rego.
-const LibraryPackage = "data.kest.lineage"
-
-//go:embed library/kest/lineage.rego
-var library embed.FS
-
-const libraryFile = "library/kest/lineage.rego"
 
 // Bounds of what is read.
 const (
@@ -78,7 +38,7 @@ func WithoutPolicies() Option { return func(l *loader) { l.libraryOnly = true } 
 func WithData(file string) Option { return func(l *loader) { l.dataFile = file } }
 
 // Load reads the modules below a folder, but for *_test.rego. The error is
-// Faults, or says what can't be read.
+// Faults, all there are, or says what can't be read.
 func Load(dir string, options ...Option) (*Bundle, error) {
 	info, err := os.Stat(dir)
 	switch {
@@ -87,11 +47,7 @@ func Load(dir string, options ...Option) (*Bundle, error) {
 	case !info.IsDir():
 		return nil, &fs.PathError{Op: "read", Path: dir, Err: errors.New("it is no folder")}
 	}
-	l := &loader{fsys: os.DirFS(dir), prefix: filepath.ToSlash(dir), bundle: &Bundle{Data: []byte("{}")}}
-	for _, o := range options {
-		o(l)
-	}
-	return l.load()
+	return LoadFS(os.DirFS(dir), filepath.ToSlash(dir), options...)
 }
 
 // LoadFS is Load of a file system; files are named below prefix in faults.
@@ -110,81 +66,107 @@ type loader struct {
 	schema      any
 	libraryOnly bool
 	bundle      *Bundle
+	lost        lost
 	faults      Faults
 }
 
 func (l *loader) name(file string) string { return path.Join(l.prefix, file) }
 
+func (l *loader) fault(at *ast.Location, text string) {
+	l.faults = append(l.faults, &Fault{at.File, at.Row, text})
+}
+
 func (l *loader) load() (*Bundle, error) {
-	if err := l.read(); err != nil {
+	if err := errors.Join(l.read(), l.readData()); err != nil {
 		return nil, err
 	}
-	if err := l.readData(); err != nil {
-		return nil, err
+	if len(l.bundle.Modules) == 0 {
+		l.faults = append(l.faults, &Fault{l.prefix, 1, "the folder has no .rego file"})
 	}
 	l.parse()
-	if len(l.faults) == 0 {
-		l.compile()
-	}
-	if len(l.faults) == 0 {
-		l.policies()
-	}
+	l.refuseBuiltins()
+	l.policies()
+	l.compile()
 	if len(l.faults) > 0 {
 		return nil, l.faults.sorted()
 	}
 	return l.bundle, nil
 }
 
+// read skips what Kubernetes keeps beside a mounted folder: a second copy of
+// it, in a folder whose name starts with two dots.
 func (l *loader) read() error {
-	err := fs.WalkDir(l.fsys, ".", func(file string, d fs.DirEntry, err error) error {
+	return fs.WalkDir(l.fsys, ".", func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".."):
+			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(file, ".rego") || strings.HasSuffix(file, "_test.rego"):
 			return nil
 		case len(l.bundle.Modules) == maxModules:
-			return &Fault{l.prefix, 1, "the folder has too many modules"}
+			l.faults = append(l.faults, &Fault{l.prefix, 1, "the folder has more than 10000 modules"})
+			return fs.SkipAll
 		}
-		text, err := fs.ReadFile(l.fsys, file)
+		f, err := l.fsys.Open(file)
 		if err != nil {
 			return err
 		}
-		if len(text) > maxModule {
-			return &Fault{l.name(file), 1, "the module is longer than 4 MiB"}
+		text, err := readAtMost(f, maxModule)
+		if errors.Is(err, errTooLong) {
+			l.faults = append(l.faults, &Fault{l.name(file), 1, "the module is longer than 4 MiB"})
+			return nil
 		}
 		l.bundle.Modules = append(l.bundle.Modules, Module{Path: file, Text: text})
-		return nil
-	})
-	if err != nil {
 		return err
+	})
+}
+
+var errTooLong = errors.New("too long")
+
+func readAtMost(f fs.File, limit int64) (text []byte, err error) {
+	defer func() { err = errors.Join(err, f.Close()) }()
+	text, err = io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = errTooLong
 	}
-	if len(l.bundle.Modules) == 0 {
-		return Faults{{l.prefix, 1, "the folder has no .rego file"}}
-	}
-	slices.SortFunc(l.bundle.Modules, func(a, b Module) int { return strings.Compare(a.Path, b.Path) })
-	return nil
+	return text, err
 }
 
 func (l *loader) readData() error {
 	if l.dataFile == "" {
 		return nil
 	}
-	text, err := os.ReadFile(l.dataFile)
+	f, err := os.Open(l.dataFile)
+	if err != nil {
+		return err
+	}
+	text, err := readAtMost(f, maxData)
+	if errors.Is(err, errTooLong) {
+		l.dataFault(1, "is longer than 64 MiB")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	v, err := jcs.Parse(text)
 	switch {
-	case len(text) > maxData:
-		err = errors.New("it is longer than 64 MiB")
-	case err == nil && v.Kind() != jcs.Object:
-		err = errors.New("it is " + v.Kind().String() + ", not an object")
+	case err != nil:
+		line := 1
+		if at, ok := errors.AsType[*jcs.SyntaxError](err); ok {
+			line += bytes.Count(text[:min(at.Offset, len(text))], []byte("\n"))
+		}
+		l.dataFault(line, "is no JSON: "+err.Error())
+	case v.Kind() != jcs.Object:
+		l.dataFault(1, "is "+v.Kind().String()+", not an object")
+	default:
+		l.bundle.Data = jcs.Append(nil, v)
 	}
-	if err != nil {
-		return Faults{{l.dataFile, 1, "the root document: " + err.Error()}}
-	}
-	l.bundle.Data = jcs.Append(nil, v)
 	return nil
+}
+
+func (l *loader) dataFault(line int, text string) {
+	l.faults = append(l.faults, &Fault{l.dataFile, line, "the root document " + text})
 }
 
 func (l *loader) parse() {
@@ -195,132 +177,76 @@ func (l *loader) parse() {
 		switch {
 		case err != nil:
 			l.faults = append(l.faults, faultsOf(name, err)...)
-			continue
 		case parsed == nil:
 			l.faults = append(l.faults, &Fault{name, 1, "the module is empty"})
+		case meetsLibrary(parsed.Package.Path) && len(parsed.Package.Path) >= len(libraryPath):
+			l.fault(parsed.Package.Location, "the package "+parsed.Package.Path.String()+" is Kest's own")
+		default:
+			m.parsed = parsed
+			l.ownLibrary(parsed)
+		}
+		if m.parsed == nil {
+			l.lost.module(m.Text)
+		}
+	}
+}
+
+// ownLibrary takes out the rules that would add to the library.
+func (l *loader) ownLibrary(m *ast.Module) {
+	m.Rules = slices.DeleteFunc(m.Rules, func(r *ast.Rule) bool {
+		if definesLibrary(m, r) {
+			l.fault(r.Location, "the package "+LibraryPackage+" is Kest's own")
+			return true
+		}
+		return false
+	})
+}
+
+func (l *loader) refuseBuiltins() {
+	rules := make(map[string]map[string]bool) // of a package, their first names
+	for _, m := range l.bundle.Modules {
+		if m.parsed == nil {
 			continue
 		}
-		m.parsed = parsed
-		if p := parsed.Package.Path.String(); p == LibraryPackage || strings.HasPrefix(p, LibraryPackage+".") {
-			l.faults = append(l.faults, &Fault{name, parsed.Package.Location.Row, "the package " + p + " is this library's own"})
+		own := rules[m.parsed.Package.Path.String()]
+		if own == nil {
+			own = make(map[string]bool)
+			rules[m.parsed.Package.Path.String()] = own
 		}
-	}
-}
-
-func (l *loader) compile() {
-	c, err := newCompiler(l.bundle.Data)
-	if err != nil {
-		l.faults = append(l.faults, &Fault{l.dataFile, 1, oneLine(err.Error())})
-		return
-	}
-	if l.schema != nil {
-		schemas := ast.NewSchemaSet()
-		schemas.Put(ast.SchemaRootRef, l.schema)
-		c = c.WithSchemas(schemas)
-	}
-	c.Compile(l.bundle.parsedModules(l.name))
-	for _, e := range c.Errors {
-		l.faults = append(l.faults, faultOf(l.prefix, e))
-	}
-	l.bundle.compiler = c
-}
-
-// parsedModules returns copies, since a compiler changes what it gets, and the
-// library beside them.
-func (b *Bundle) parsedModules(name func(file string) string) map[string]*ast.Module {
-	modules := map[string]*ast.Module{libraryFile: libraryModule()}
-	for _, m := range b.Modules {
-		modules[name(m.Path)] = m.parsed.Copy()
-	}
-	return modules
-}
-
-// Rule is one rule of a bundle's own modules.
-type Rule struct {
-	File string
-	Line int
-}
-
-// AllowRule is one of the rules that decide a policy, as it was parsed.
-type AllowRule struct {
-	Rule
-	Policy string
-	Node   *ast.Rule
-}
-
-// AllowRules returns the rules allow of all policies, but for defaults.
-func (b *Bundle) AllowRules() (list []AllowRule) {
-	for _, m := range b.Modules {
 		for _, r := range m.parsed.Rules {
-			if !r.Default && isAllow(r) {
-				list = append(list, AllowRule{Rule{r.Location.File, r.Location.Row}, nameOf(m.parsed.Package.Path), r})
-			}
+			own[r.Head.Ref()[0].Value.String()] = true
 		}
 	}
-	return list
-}
-
-// AllowType returns what OPA's type checker knows of a policy's allow, in its words.
-func (b *Bundle) AllowType(policy string) (text string, mayBeBoolean bool) {
-	for _, p := range b.Policies {
-		if p.Name == policy {
-			t := b.compiler.TypeEnv.GetByValue(p.ref)
-			return types.Sprint(t), types.Compare(t, types.B) == 0 || types.Contains(types.Or(types.B, types.Nl), t) || types.Contains(t, types.B)
+	for _, m := range l.bundle.Modules {
+		if m.parsed != nil {
+			l.refuse(m.parsed, rules[m.parsed.Package.Path.String()])
 		}
 	}
-	return "", false
-}
-
-// Rules returns the rules on which a policy depends, but for defaults and the
-// library's, by file and line.
-func (b *Bundle) Rules(policy string) (list []Rule) {
-	for _, p := range b.Policies {
-		if p.Name != policy {
-			continue
-		}
-		for _, r := range reachable(b.compiler, p.ref) {
-			if !r.Default && r.Location != nil && r.Location.File != "" {
-				list = append(list, Rule{r.Location.File, r.Location.Row})
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b Rule) int { return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
-	return slices.Compact(list)
-}
-
-// Parsed returns a copy of every module by its path, the library's included,
-// for a compiler that changes them.
-func (b *Bundle) Parsed() map[string]*ast.Module {
-	return b.parsedModules(func(file string) string { return file })
-}
-
-func libraryModule() *ast.Module {
-	text, err := library.ReadFile(libraryFile)
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	return ast.MustParseModuleWithOpts(string(text), ast.ParserOptions{RegoVersion: ast.RegoV1})
 }
 
 // policies finds the packages that have a rule allow.
 func (l *loader) policies() {
 	b := l.bundle
+	digest := b.digests()
 	seen := make(map[string]bool)
 	for _, m := range b.Modules {
-		rule := allowRule(m.parsed)
+		if m.parsed == nil {
+			continue
+		}
+		i := slices.IndexFunc(m.parsed.Rules, isAllow)
 		name := nameOf(m.parsed.Package.Path)
 		switch {
-		case rule == nil || seen[name]:
+		case i < 0 || seen[name]:
 			continue
-		case !kest.ValidPolicyName(name):
-			l.faults = append(l.faults, &Fault{l.name(m.Path), m.parsed.Package.Location.Row, "the package's path makes no policy name: " + name})
+		case !namesPolicy(m.parsed.Package.Path):
+			l.fault(m.parsed.Package.Location, "the package's path makes no policy name: "+m.parsed.Package.Path.String())
 			continue
-		case len(rule.Head.Args) > 0:
-			l.faults = append(l.faults, &Fault{l.name(m.Path), rule.Location.Row, "allow is a function: it is never asked"})
+		case len(m.parsed.Rules[i].Head.Args) > 0:
+			l.fault(m.parsed.Rules[i].Location, "allow is a function: it is never asked")
 			continue
 		}
 		seen[name] = true
-		b.Policies = append(b.Policies, Policy{Name: name, Digest: b.digest(name), ref: m.parsed.Package.Path.Append(ast.StringTerm("allow"))})
+		b.Policies = append(b.Policies, Policy{Name: name, Digest: digest(name), ref: m.parsed.Package.Path.Append(ast.StringTerm("allow"))})
 	}
 	if len(b.Policies) == 0 && len(l.faults) == 0 && !l.libraryOnly {
 		l.faults = append(l.faults, &Fault{l.prefix, 1, "no package has a rule allow: there is no policy"})
@@ -328,47 +254,13 @@ func (l *loader) policies() {
 	slices.SortFunc(b.Policies, func(a, b Policy) int { return strings.Compare(a.Name, b.Name) })
 }
 
-func allowRule(m *ast.Module) *ast.Rule {
-	for _, r := range m.Rules {
-		if isAllow(r) {
-			return r
-		}
-	}
-	return nil
-}
-
-func isAllow(r *ast.Rule) bool {
-	ref := r.Head.Ref()
-	return len(ref) > 0 && ref[0].Value.Compare(ast.Var("allow")) == 0
-}
-
-// nameOf returns a package's path without data, with slashes.
-func nameOf(pkg ast.Ref) string {
-	parts := make([]string, 0, len(pkg))
+// namesPolicy reports whether a package's path is a policy's name. With a
+// separator within a part it could be taken for another package's.
+func namesPolicy(pkg ast.Ref) bool {
 	for _, t := range pkg[1:] {
-		if s, ok := t.Value.(ast.String); ok {
-			parts = append(parts, string(s))
+		if s, ok := t.Value.(ast.String); !ok || strings.ContainsAny(string(s), "./") {
+			return false
 		}
 	}
-	return strings.Join(parts, "/")
-}
-
-// digest is the SHA-256 of the canonical form of {path: SHA-256 of its text, …,
-// "data": SHA-256 of the root document's canonical form, "policy": name}.
-func (b *Bundle) digest(name string) string {
-	members := make([]jcs.Member, 0, len(b.Modules)+2)
-	add := func(name, value string) {
-		members = append(members, jcs.Member{Name: name, Value: jcs.StringValue(value)})
-	}
-	for _, m := range b.Modules {
-		add(m.Path, hexSHA256(m.Text))
-	}
-	add("data", hexSHA256(b.Data))
-	add("policy", name)
-	return hexSHA256(jcs.AppendObject(nil, members...))
-}
-
-func hexSHA256(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return kest.ValidPolicyName(nameOf(pkg))
 }

@@ -3,32 +3,34 @@ package main
 import (
 	"bytes"
 	"testing"
+
+	"kest.example/kest/internal/wasmbin"
 )
 
 // Each body is one local group's count (0) and instructions.
 func TestAddresses(t *testing.T) {
-	body := func(code ...byte) []byte { return append(append([]byte{0}, code...), opEnd) }
-	local := []byte{opLocalGet, 1}
+	body := func(code ...byte) []byte { return append(append([]byte{0}, code...), wasmbin.OpEnd) }
+	local := []byte{wasmbin.OpLocalGet, 1}
 	plus := func(n ...byte) []byte {
-		return bytes.Join([][]byte{{opI64ExtendI32U, opI64Const}, n, {opI64Add, opI32WrapI64}}, nil)
+		return bytes.Join([][]byte{{wasmbin.OpI64ExtendI32, wasmbin.OpI64Const}, n, {wasmbin.OpI64Add, wasmbin.OpI32WrapI64}}, nil)
 	}
 	join := func(parts ...[]byte) []byte { return body(bytes.Join(parts, nil)...) }
 	for name, c := range map[string]struct{ in, want []byte }{
 		"a load":                 {join(local, plus(8), []byte{0x29, 3, 16}), join(local, []byte{0x29, 3, 24})},
 		"a load, long offset":    {join(local, plus(0xc0, 0x00), []byte{0x29, 3, 0x40}), join(local, []byte{0x29, 3, 0x80, 0x01})},
-		"a store of a local":     {join(local, plus(8), []byte{opLocalGet, 2, opI64Store, 3, 0}), join(local, []byte{opLocalGet, 2, opI64Store, 3, 8})},
-		"a store of a constant":  {join(local, plus(8), []byte{opI64Const, 0, opI64Store, 3, 0}), join(local, []byte{opI64Const, 0, opI64Store, 3, 8})},
-		"a store of a sum":       {join(local, plus(8), []byte{opLocalGet, 2, opLocalGet, 3, opI64Add, opI64Store, 3, 0}), join(local, []byte{opI32Const, 8, opI32Add, opLocalGet, 2, opLocalGet, 3, opI64Add, opI64Store, 3, 0})},
-		"an address":             {join(local, plus(8), []byte{opLocalSet, 2}), join(local, []byte{opI32Const, 8, opI32Add, opLocalSet, 2})},
-		"63 and 64":              {join(local, plus(0x3f), []byte{opLocalSet, 2}), join(local, []byte{opI32Const, 0x3f, opI32Add, opLocalSet, 2})},
+		"a store of a local":     {join(local, plus(8), []byte{wasmbin.OpLocalGet, 2, wasmbin.OpI64Store, 3, 0}), join(local, []byte{wasmbin.OpLocalGet, 2, wasmbin.OpI64Store, 3, 8})},
+		"a store of a constant":  {join(local, plus(8), []byte{wasmbin.OpI64Const, 0, wasmbin.OpI64Store, 3, 0}), join(local, []byte{wasmbin.OpI64Const, 0, wasmbin.OpI64Store, 3, 8})},
+		"a store of a sum":       {join(local, plus(8), []byte{wasmbin.OpLocalGet, 2, wasmbin.OpLocalGet, 3, wasmbin.OpI64Add, wasmbin.OpI64Store, 3, 0}), join(local, []byte{wasmbin.OpI32Const, 8, wasmbin.OpI32Add, wasmbin.OpLocalGet, 2, wasmbin.OpLocalGet, 3, wasmbin.OpI64Add, wasmbin.OpI64Store, 3, 0})},
+		"an address":             {join(local, plus(8), []byte{wasmbin.OpLocalSet, 2}), join(local, []byte{wasmbin.OpI32Const, 8, wasmbin.OpI32Add, wasmbin.OpLocalSet, 2})},
+		"63 and 64":              {join(local, plus(0x3f), []byte{wasmbin.OpLocalSet, 2}), join(local, []byte{wasmbin.OpI32Const, 0x3f, wasmbin.OpI32Add, wasmbin.OpLocalSet, 2})},
 		"a negative offset":      {join(local, plus(0x78), []byte{0x29, 3, 16}), join(local, plus(0x78), []byte{0x29, 3, 16})},
 		"a large offset":         {join(local, plus(0x80, 0x80, 0x80, 0x80, 0x08), []byte{0x29, 3, 0}), join(local, plus(0x80, 0x80, 0x80, 0x80, 0x08), []byte{0x29, 3, 0})},
-		"a condition":            {join(local, local, []byte{0x46, opI64ExtendI32U, opI64Eqz, opI32Eqz, opIf, 0x40, opEnd}), join(local, local, []byte{0x46, opIf, 0x40, opEnd})},
-		"no comparison before":   {join(local, []byte{opI64ExtendI32U, opI64Eqz, opI32Eqz, opLocalSet, 2}), join(local, []byte{opI32Eqz, opI32Eqz, opLocalSet, 2})},
-		"a constant":             {join([]byte{opI64Const, 0xc0, 0x00, opI32WrapI64}, []byte{opLocalSet, 1}), join([]byte{opI32Const, 0xc0, 0x00, opLocalSet, 1})},
-		"a negative constant":    {join([]byte{opI64Const, 0x40, opI32WrapI64, opLocalSet, 1}), join([]byte{opI64Const, 0x40, opI32WrapI64, opLocalSet, 1})},
-		"a constant of 64 bits":  {join([]byte{opI64Const, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, opI32WrapI64, opLocalSet, 1}), join([]byte{opI64Const, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, opI32WrapI64, opLocalSet, 1})},
-		"what ends in a pattern": {join(local, []byte{opI64ExtendI32U, opI64Const, 8}), join(local, []byte{opI64ExtendI32U, opI64Const, 8})},
+		"a condition":            {join(local, local, []byte{0x46, wasmbin.OpI64ExtendI32, wasmbin.OpI64Eqz, wasmbin.OpI32Eqz, wasmbin.OpIf, 0x40, wasmbin.OpEnd}), join(local, local, []byte{0x46, wasmbin.OpIf, 0x40, wasmbin.OpEnd})},
+		"no comparison before":   {join(local, []byte{wasmbin.OpI64ExtendI32, wasmbin.OpI64Eqz, wasmbin.OpI32Eqz, wasmbin.OpLocalSet, 2}), join(local, []byte{wasmbin.OpI32Eqz, wasmbin.OpI32Eqz, wasmbin.OpLocalSet, 2})},
+		"a constant":             {join([]byte{wasmbin.OpI64Const, 0xc0, 0x00, wasmbin.OpI32WrapI64}, []byte{wasmbin.OpLocalSet, 1}), join([]byte{wasmbin.OpI32Const, 0xc0, 0x00, wasmbin.OpLocalSet, 1})},
+		"a negative constant":    {join([]byte{wasmbin.OpI64Const, 0x40, wasmbin.OpI32WrapI64, wasmbin.OpLocalSet, 1}), join([]byte{wasmbin.OpI64Const, 0x40, wasmbin.OpI32WrapI64, wasmbin.OpLocalSet, 1})},
+		"a constant of 64 bits":  {join([]byte{wasmbin.OpI64Const, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, wasmbin.OpI32WrapI64, wasmbin.OpLocalSet, 1}), join([]byte{wasmbin.OpI64Const, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, wasmbin.OpI32WrapI64, wasmbin.OpLocalSet, 1})},
+		"what ends in a pattern": {join(local, []byte{wasmbin.OpI64ExtendI32, wasmbin.OpI64Const, 8}), join(local, []byte{wasmbin.OpI64ExtendI32, wasmbin.OpI64Const, 8})},
 	} {
 		have, err := addresses(c.in)
 		if err != nil || !bytes.Equal(have, c.want) {

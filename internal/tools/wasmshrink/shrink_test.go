@@ -15,6 +15,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
+
+	"kest.example/kest/internal/wasmbin"
 )
 
 // guest is testdata/guest, built as build.sh builds the filters.
@@ -124,13 +126,13 @@ func TestSmallerAndDeterministic(t *testing.T) {
 
 func codeSize(t *testing.T, module []byte) int {
 	t.Helper()
-	sections, err := split(module)
+	sections, err := wasmbin.Split(module)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range sections {
-		if s.id == sectionCode {
-			return len(s.body)
+		if s.ID == wasmbin.SectionCode {
+			return len(s.Body)
 		}
 	}
 	t.Fatal("no code section")
@@ -140,26 +142,26 @@ func codeSize(t *testing.T, module []byte) int {
 // Everything but code, types and function numbers is as it was; custom sections go.
 func TestOnlyCodeChanges(t *testing.T) {
 	long, short := modules(t)
-	before, err := split(long)
+	before, err := wasmbin.Split(long)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := split(short)
+	after, err := wasmbin.Split(short)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range before {
-		switch s.id {
-		case sectionCustom:
+		switch s.ID {
+		case wasmbin.SectionCustom:
 			continue
-		case sectionType, sectionFunction, sectionCode:
+		case wasmbin.SectionType, wasmbin.SectionFunction, wasmbin.SectionCode:
 		default:
-			if !bytes.Equal(after[0].body, s.body) {
-				t.Errorf("section %d changed", s.id)
+			if !bytes.Equal(after[0].Body, s.Body) {
+				t.Errorf("section %d changed", s.ID)
 			}
 		}
-		if after[0].id != s.id {
-			t.Fatalf("section %d stands where %d was", after[0].id, s.id)
+		if after[0].ID != s.ID {
+			t.Fatalf("section %d stands where %d was", after[0].ID, s.ID)
 		}
 		after = after[1:]
 	}
@@ -189,19 +191,17 @@ func TestMalformedModules(t *testing.T) {
 	}
 	for name, module := range map[string]string{
 		"nothing": "", "no module": "hello, world", "version 2": "\x00asm\x02\x00\x00\x00", "a component": "\x00asm\x0d\x00\x01\x00",
-		"a section without a size":      header + "\x01",
-		"a section that is too long":    header + "\x01\xff\xff\xff\xff\x0f",
-		"a size without an end":         header + "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-		"an import of a memory":         header + "\x02\x08\x01\x01a\x01b\x02\x00\x01",
-		"more imports than there are":   header + "\x02\x05\xff\xff\xff\xff\x0f",
-		"code without functions":        header + "\x0a\x04\x01\x02\x00\x0b",
-		"functions of another number":   header + "\x01\x04\x01\x60\x00\x00\x03\x03\x02\x00\x00\x0a\x04\x01\x02\x00\x0b",
-		"a body that is cut":            header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x03\x01\x05\x00",
-		"an instruction of another Go":  header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x05\x01\x03\x00\xfd\x0b",
-		"memory.init":                   header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x08\x01\x06\x00\xfc\x08\x00\x00\x0b",
-		"a branch table without an end": header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x09\x01\x07\x00\x0e\xff\xff\xff\xff\x0f",
-		"more locals than there are":    header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x07\x01\x05\xff\xff\xff\xff\x0f",
-		"names that are cut":            header + "\x00\x09\x04name\x01\x05\x01\x00",
+		"a section without a size":      wasmbin.Header + "\x01",
+		"a section that is too long":    wasmbin.Header + "\x01\xff\xff\xff\xff\x0f",
+		"a size without an end":         wasmbin.Header + "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+		"more imports than there are":   wasmbin.Header + "\x02\x05\xff\xff\xff\xff\x0f",
+		"code without functions":        wasmbin.Header + "\x0a\x04\x01\x02\x00\x0b",
+		"functions of another number":   wasmbin.Header + "\x01\x04\x01\x60\x00\x00\x03\x03\x02\x00\x00\x0a\x04\x01\x02\x00\x0b",
+		"a body that is cut":            wasmbin.Header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x03\x01\x05\x00",
+		"an instruction of another Go":  wasmbin.Header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x05\x01\x03\x00\xfd\x0b",
+		"a branch table without an end": wasmbin.Header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x09\x01\x07\x00\x0e\xff\xff\xff\xff\x0f",
+		"more locals than there are":    wasmbin.Header + "\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x07\x01\x05\xff\xff\xff\xff\x0f",
+		"names that are cut":            wasmbin.Header + "\x00\x09\x04name\x01\x05\x01\x00",
 	} {
 		if out, err := shrink([]byte(module)); err == nil || out != nil {
 			t.Errorf("%s: %q, %v", name, out, err)
@@ -211,13 +211,13 @@ func TestMalformedModules(t *testing.T) {
 
 // wholeSections says whether a cut is between two sections, which no reader can tell from an end.
 func wholeSections(module []byte, cut int) bool {
-	_, err := split(module[:cut])
+	_, err := wasmbin.Split(module[:cut])
 	return err == nil
 }
 
 // A small module without anything of Go's stays as it is, but for the two new functions.
 func TestForeignModule(t *testing.T) {
-	module := header + "\x01\x05\x01\x60\x00\x01\x7f" + "\x03\x02\x01\x00" + "\x07\x05\x01\x01f\x00\x00" + "\x0a\x06\x01\x04\x00\x41\x2a\x0b"
+	module := wasmbin.Header + "\x01\x05\x01\x60\x00\x01\x7f" + "\x03\x02\x01\x00" + "\x07\x05\x01\x01f\x00\x00" + "\x0a\x06\x01\x04\x00\x41\x2a\x0b"
 	out, err := shrink([]byte(module))
 	if err != nil {
 		t.Fatal(err)
@@ -256,13 +256,13 @@ func TestRun(t *testing.T) {
 
 // Nothing panics, and what is taken can be taken apart again.
 func FuzzShrink(f *testing.F) {
-	f.Add([]byte(header))
-	f.Add([]byte(header + "\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00\x0a\x06\x01\x04\x00\x41\x2a\x0b"))
-	f.Add([]byte(header + "\x01\x05\x01\x60\x01\x7f\x00\x02\x07\x01\x01a\x01b\x00\x00\x00\x0b\x04name\x01\x04\x01\x00\x01f"))
+	f.Add([]byte(wasmbin.Header))
+	f.Add([]byte(wasmbin.Header + "\x01\x05\x01\x60\x00\x01\x7f\x03\x02\x01\x00\x0a\x06\x01\x04\x00\x41\x2a\x0b"))
+	f.Add([]byte(wasmbin.Header + "\x01\x05\x01\x60\x01\x7f\x00\x02\x07\x01\x01a\x01b\x00\x00\x00\x0b\x04name\x01\x04\x01\x00\x01f"))
 	push := "\x20\x01\x41\x08\x6b\x22\x01\x24\x00\x20\x01\x42\x07\x37\x03\x00\x41\x00\x10\x00\x23\x00\x21\x01"
 	pop := "\x20\x01\x41\x10\x6a\x22\x01\x24\x00\x20\x01\x41\x08\x6a\x22\x01\x24\x00\x41\x00\x0f"
 	body := "\x01\x01\x7f" + push + pop + "\x0b"
-	f.Add([]byte(header + "\x01\x06\x01\x60\x01\x7f\x01\x7f\x03\x02\x01\x00\x0a" + string(rune(len(body)+2)) + "\x01" + string(rune(len(body))) + body))
+	f.Add([]byte(wasmbin.Header + "\x01\x06\x01\x60\x01\x7f\x01\x7f\x03\x02\x01\x00\x0a" + string(rune(len(body)+2)) + "\x01" + string(rune(len(body))) + body))
 	f.Fuzz(func(t *testing.T, module []byte) {
 		out, err := shrink(module)
 		if err != nil {
@@ -271,7 +271,7 @@ func FuzzShrink(f *testing.F) {
 			}
 			return
 		}
-		if _, err := split(out); err != nil {
+		if _, err := wasmbin.Split(out); err != nil {
 			t.Errorf("the result can't be read: %v", err)
 		}
 		again, err := shrink(module)
