@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"kest.example/kest"
 	"kest.example/kest/plugin"
 	"kest.example/kest/policy/cedar"
+	"kest.example/kest/policy/rego/regowasm"
 )
 
 type configCmd struct {
@@ -17,6 +20,7 @@ type configCmd struct {
 
 type configCheckCmd struct {
 	JSON  bool   `name:"json" help:"Print the result as JSON."`
+	Wasm  string `placeholder:"FILE" help:"What kest policy build wrote, to find the Rego policies in; without it they are taken to be there."`
 	Guest string `enum:"policy,lineage" default:"policy" help:"The filter that it is for: ${enum}."`
 	File  string `arg:"" help:"The configuration, YAML or JSON; - is standard input."`
 }
@@ -36,9 +40,13 @@ func (f *configCheckCmd) Run(c console) error {
 	if err != nil {
 		return err
 	}
+	rego, err := f.rego()
+	if err != nil {
+		return err
+	}
 	var warnings []string
 	_, err = plugin.New(text, plugin.Environment{
-		Now: time.Now, Random: rand.Reader, Cedar: newCedar, VerifyOnly: f.Guest == "lineage",
+		Now: time.Now, Random: rand.Reader, Cedar: newCedar, Rego: rego, VerifyOnly: f.Guest == "lineage",
 		Log: func(_ plugin.Level, message string) { warnings = append(warnings, message) },
 	})
 	if err != nil && !errors.Is(err, kest.ErrConfiguration) {
@@ -50,6 +58,32 @@ func (f *configCheckCmd) Run(c console) error {
 	}
 	return nil
 }
+
+// rego is the Rego of a file, or one that has every policy.
+func (f *configCheckCmd) rego() (func(plugin.ForeignFunc) (plugin.RegoEngine, error), error) {
+	var engine plugin.RegoEngine = assumedRego{}
+	if f.Wasm != "" {
+		file, err := os.ReadFile(f.Wasm)
+		if err != nil {
+			return nil, err
+		}
+		if engine, err = regowasm.Open(context.Background(), file); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Wasm, err)
+		}
+	}
+	return func(plugin.ForeignFunc) (plugin.RegoEngine, error) { return engine, nil }, nil
+}
+
+// assumedRego has every policy and allows nothing.
+type assumedRego struct{}
+
+func (assumedRego) Evaluate(context.Context, string, *kest.Context) (kest.Decision, error) {
+	return kest.Decision{}, nil
+}
+
+func (assumedRego) Digest(string) (digest string, known bool) { return "", true }
+
+func (assumedRego) Names() []string { return nil }
 
 func (f *configCheckCmd) print(c console, err error, warnings []string) {
 	out := struct {

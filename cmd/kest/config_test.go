@@ -61,7 +61,7 @@ func TestConfigCheckNamesTheMember(t *testing.T) {
 		"surprise":                         {"authority: []", "authority: []\nsurprise: 1"},
 		"authority[0].max_root_trust":      {"authority: []", `authority: [{principal: a, max_root_trust: "40"}]`},
 		"kest.deviations[0].tier":          {"authority: []", "authority: []\nkest: {deviations: [{scope: a, policy: b}]}"},
-		"policies.opa":                     {"  cedar:", "  opa: {cluster: opa, names: [pci]}\n  cedar:"},
+		"policies.opa.names[0]":            {"  cedar:", "  opa: {cluster: opa, names: [any]}\n  cedar:"},
 		"keys.static[0].jwk":               {"authority: []", "authority: []\nkeys: {static: [{principal: a, jwk: {kty: oct}}]}"},
 		"propagation.claim_check.cluster":  {"authority: []", "authority: []\npropagation: {claim_check: {}}"},
 		"edge.strip_incoming":              {"authority: []", "authority: []\nedge: {strip_incoming: 1}"},

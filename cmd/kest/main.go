@@ -29,6 +29,7 @@ type cli struct {
 	Inspect   inspectCmd   `cmd:"" help:"Decode a passport WITHOUT verifying it."`
 	Canonical canonicalCmd `cmd:"" help:"Write one JSON value in its RFC 8785 form."`
 	Config    configCmd    `cmd:"" help:"Work with filter configurations."`
+	Policy    policyCmd    `cmd:"" help:"Check, test, evaluate and compile policies."`
 	Identity  identityCmd  `cmd:"" help:"Show the identity of this workload, and why it is that one."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -16,6 +16,7 @@ import (
 
 	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
+	"kest.example/kest/wasm"
 )
 
 type proxyCmd struct {
@@ -93,18 +94,29 @@ func (p *proxyCmd) Run(c console) error {
 	if err := p.serveMetrics(counts, parts.ready); err != nil {
 		return err
 	}
-	upstream := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(p.Upstream)
-		r.Out.Host = r.In.Host
-		r.SetXForwarded()
-	}}
 	fmt.Fprintf(c.err, "kest: listening on %s, passing on to %s\n", listener.Addr(), p.Upstream)
-	return serve(ctx, listener, counts.count(parts.check(filter.Handler(counts.passed(upstream)))), parts.tls)
+	handler := counts.count(parts.check(filter.Handler(counts.passed(p.forward(parts.log)))))
+	return serve(ctx, listener, handler, parts)
+}
+
+// forward passes on what the filter has let through.
+func (p *proxyCmd) forward(log *slog.Logger) http.Handler {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(p.Upstream)
+			r.Out.Host = r.In.Host
+			r.SetXForwarded()
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }
 
 func (p *proxyCmd) options(parts *proxyParts) []host.Option {
 	options := []host.Option{
 		host.WithLogger(parts.log), host.WithDeadline(p.Deadline), host.WithFunctions(parts.functions), host.WithProperties(parts.property),
+	}
+	if base, err := wasm.Policy(); err == nil { // else only a file with policies needs it, and says so
+		options = append(options, host.WithBase(base))
 	}
 	if p.Pool > 0 {
 		options = append(options, host.WithPool(p.Pool))
@@ -122,12 +134,16 @@ func (p *proxyCmd) options(parts *proxyParts) []host.Option {
 const shutdownGrace = 10 * time.Second
 
 // serve serves until ctx ends; without a TLS configuration in the clear.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, secure *tls.Config) error {
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, parts *proxyParts) error {
+	secure := parts.tls
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(secure != nil)
 	protocols.SetUnencryptedHTTP2(secure == nil)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols, TLSConfig: secure}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, Protocols: protocols, TLSConfig: secure,
+		ErrorLog: slog.NewLogLogger(parts.log.Handler(), slog.LevelWarn),
+	}
 	done := make(chan error, 1)
 	go func() {
 		if secure != nil {

@@ -3,23 +3,17 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
-
-	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
-	"github.com/spiffe/go-spiffe/v2/workloadapi"
 
 	"kest.example/kest"
 	"kest.example/kest/baggage"
 	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
 	"kest.example/kest/identityhost/bearer"
-	"kest.example/kest/identityhost/detect"
 	"kest.example/kest/internal/jcs"
 	"kest.example/kest/keys"
 )
@@ -31,7 +25,7 @@ type proxyParts struct {
 	agent     *identityhost.Agent // nil without --identity
 	checker   *bearer.Checker     // nil without --jwt-…
 	tls       *tls.Config         // nil serves in the clear
-	svids     bool                // the handshake checked the peer's SVID
+	svids     *svids              // of this workload, which the handshake holds peers against; nil without --tls-svid
 	closers   []func() error
 }
 
@@ -50,7 +44,7 @@ func (p *proxyCmd) open(ctx context.Context, c console, configuration []byte) (*
 	for _, step := range []func() error{
 		func() error { return p.openIdentity(ctx, c, parts, service, cache, configuration) },
 		func() error { return p.openTokens(parts, configuration) },
-		func() error { return p.openTLS(ctx, parts) },
+		func() error { return p.openTLS(parts) },
 	} {
 		if err := step(); err != nil {
 			parts.close()
@@ -128,55 +122,6 @@ func (p *proxyCmd) openTokens(parts *proxyParts, configuration []byte) error {
 	return err
 }
 
-var (
-	errCertificate = errors.New("--tls-cert and --tls-key go together, and --client-ca needs them")
-	errSVIDs       = errors.New("--tls-svid needs --identity spire (or auto where that is SPIRE) and " + detect.SocketVariable + ", and no --tls-cert")
-)
-
-// openTLS serves TLS with files, or with SVIDs.
-func (p *proxyCmd) openTLS(ctx context.Context, parts *proxyParts) error {
-	switch {
-	case p.TLSSVID:
-		return p.openSVIDs(ctx, parts)
-	case p.TLSCert == "" && p.TLSKey == "" && p.ClientCA == "":
-		return nil
-	case p.TLSCert == "" || p.TLSKey == "":
-		return errCertificate
-	}
-	certificate, err := tls.LoadX509KeyPair(p.TLSCert, p.TLSKey)
-	if err != nil {
-		return fmt.Errorf("--tls-cert: %w", err)
-	}
-	parts.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	if p.ClientCA == "" {
-		return nil
-	}
-	text, err := os.ReadFile(p.ClientCA)
-	if err != nil {
-		return fmt.Errorf("--client-ca: %w", err)
-	}
-	parts.tls.ClientCAs, parts.tls.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !parts.tls.ClientCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("--client-ca %s: no certificate is in it", p.ClientCA)
-	}
-	return nil
-}
-
-func (p *proxyCmd) openSVIDs(ctx context.Context, parts *proxyParts) error {
-	address, ok := os.LookupEnv(detect.SocketVariable)
-	if !ok || p.TLSCert != "" || p.ClientCA != "" || p.Identity != detect.SPIRE && p.Identity != detect.Auto {
-		return errSVIDs
-	}
-	source, err := workloadapi.NewX509Source(ctx, workloadapi.WithClientOptions(workloadapi.WithAddr(address)))
-	if err != nil {
-		return fmt.Errorf("--tls-svid: %w", err)
-	}
-	parts.closers = append(parts.closers, source.Close)
-	parts.tls = tlsconfig.MTLSServerConfig(source, source, tlsconfig.AuthorizeAny())
-	parts.svids = true
-	return nil
-}
-
 // check has tokens checked before next.
 func (p *proxyParts) check(next http.Handler) http.Handler {
 	if p.checker == nil {
@@ -187,7 +132,7 @@ func (p *proxyParts) check(next http.Handler) http.Handler {
 
 // property shows the filter a checked token's claims, and the peer's SVID.
 func (p *proxyParts) property(r *http.Request, path []string) ([]byte, bool) {
-	if p.svids && len(path) == 2 && path[0] == "connection" && path[1] == "uri_san_peer_certificate" {
+	if p.svids != nil && len(path) == 2 && path[0] == "connection" && path[1] == "uri_san_peer_certificate" {
 		// go-spiffe verified it in the handshake, by the bundle of its own trust domain.
 		if certificates := r.TLS.PeerCertificates; len(certificates) > 0 && len(certificates[0].URIs) == 1 {
 			return []byte(certificates[0].URIs[0].String()), true
@@ -202,8 +147,14 @@ func (p *proxyParts) property(r *http.Request, path []string) ([]byte, bool) {
 
 // ready tells why the proxy would refuse everything, or nil.
 func (p *proxyParts) ready(ctx context.Context) error {
-	if p.agent == nil {
+	if p.agent != nil {
+		if err := p.agent.Ready(ctx); err != nil {
+			return err
+		}
+	}
+	if p.svids == nil {
 		return nil
 	}
-	return p.agent.Ready(ctx)
+	_, err := p.svids.GetX509SVID()
+	return err
 }

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -46,148 +42,6 @@ routes:
     policies: [no-llm-delete]
 `
 
-// binary builds the command once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(buildDir, "kest")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", &buildError{string(out), err}
-	}
-	return path, nil
-})
-
-type buildError struct {
-	out string
-	err error
-}
-
-func (e *buildError) Error() string { return e.err.Error() + ": " + e.out }
-
-// upstream remembers the requests that it was sent.
-type upstream struct {
-	*httptest.Server
-	mu   sync.Mutex
-	seen []*http.Request
-}
-
-func newUpstream(t *testing.T) *upstream {
-	u := &upstream{}
-	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.seen = append(u.seen, r)
-		w.Header().Set("X-Upstream", "yes")
-		w.WriteHeader(http.StatusAccepted)
-		_, _ = io.WriteString(w, "read\n")
-	}))
-	t.Cleanup(u.Close)
-	return u
-}
-
-func (u *upstream) requests() []*http.Request {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return append([]*http.Request(nil), u.seen...)
-}
-
-// proxy is a running kest proxy.
-type proxy struct {
-	address string
-	cmd     *exec.Cmd
-	lines   chan string
-	log     []string // what it said until it listened
-}
-
-// startProxy starts the command and waits until it says where it listens.
-func startProxy(t *testing.T, config string, args ...string) *proxy {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	args = append([]string{"proxy", "--wasm", "../../wasm/policy.wasm", "--config", file(t, "filter.yaml", config), "--listen", "127.0.0.1:0", "--cache", filepath.Join(buildDir, "compiled")}, args...)
-	p := &proxy{cmd: exec.Command(path, args...), lines: make(chan string, 1000)}
-	stderr, err := p.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
-	go func() {
-		defer close(p.lines)
-		for s := bufio.NewScanner(stderr); s.Scan(); {
-			p.lines <- s.Text()
-		}
-	}()
-	listening := regexp.MustCompile(`^kest: listening on (127\.0\.0\.1:\d+), `)
-	deadline := time.After(2 * time.Minute)
-	for {
-		select {
-		case line, open := <-p.lines:
-			if !open {
-				t.Fatalf("it ended (%v) after %q", p.cmd.Wait(), p.log)
-			}
-			p.log = append(p.log, line)
-			if m := listening.FindStringSubmatch(line); m != nil {
-				p.address = m[1]
-				return p
-			}
-		case <-deadline:
-			t.Fatalf("it doesn't listen after %q", p.log)
-		}
-	}
-}
-
-// stop sends SIGTERM and returns the exit code and what else it said.
-func (p *proxy) stop(t *testing.T) (code int, log string) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	var text strings.Builder
-	for line := range p.lines {
-		text.WriteString(line + "\n")
-	}
-	_ = p.cmd.Wait()
-	return p.cmd.ProcessState.ExitCode(), text.String()
-}
-
-// client sends requests as they are, without following anything.
-var client = &http.Client{Timeout: 30 * time.Second}
-
-func fetch(t *testing.T, method, url string, headers ...string) (*http.Response, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), method, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Add(headers[i], headers[i+1])
-	}
-	answer, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer, string(body)
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 func TestProxy(t *testing.T) {
 	u, metrics := newUpstream(t), freeAddress(t)
 	p := startProxy(t, configFor(t), "--upstream", u.URL, "--metrics", metrics)
@@ -196,7 +50,7 @@ func TestProxy(t *testing.T) {
 
 	answer, body := fetch(t, http.MethodGet, "http://"+p.address+"/orders/7?all=1", "Baggage", baggageOf(sent), "Baggage", "other=kept", "X-App", "1")
 	if answer.StatusCode != http.StatusAccepted || body != "read\n" || answer.Header.Get("X-Upstream") != "yes" {
-		t.Fatalf("allowed: %d %q %q", answer.StatusCode, body, p.log)
+		t.Fatalf("allowed: %d %q %q", answer.StatusCode, body, p.lines())
 	}
 	checkUpstream(t, u.requests(), sent, p.address, before)
 
@@ -356,19 +210,6 @@ func TestProxyEndsAfterTheRequestsUnderWay(t *testing.T) {
 	if code, log := p.stop(t); code != exitGood {
 		t.Errorf("exit %d: %s", code, log)
 	}
-}
-
-func waitUntilClosed(t *testing.T, address string) {
-	t.Helper()
-	for range 1000 {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
-			return
-		}
-		_ = c.Close()
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("it still takes connections in")
 }
 
 // What can't work is said before anything listens: exit 2, one line.

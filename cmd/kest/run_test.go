@@ -76,7 +76,7 @@ func file(t *testing.T, name, text string) string {
 }
 
 func TestEveryCommandExplainsItself(t *testing.T) {
-	for _, command := range []string{"demo", "proxy", "verify", "inspect", "canonical", "config check", "version"} {
+	for _, command := range []string{"demo", "proxy", "agent", "verify", "inspect", "canonical", "config check", "identity", "version", "policy check", "policy test", "policy eval", "policy build", "policy init"} {
 		a := kestRun(t, "", append(strings.Fields(command), "--help")...)
 		if a.code != exitGood || a.err != "" {
 			t.Errorf("%s --help: exit %d, %q", command, a.code, a.err)
@@ -90,7 +90,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 
 func TestHelpListsTheCommands(t *testing.T) {
 	for _, args := range [][]string{nil, {"--help"}} {
-		kestRun(t, "", args...).want(t, exitGood, "demo", "proxy", "verify", "inspect", "canonical", "config check", "version", "Exit codes: 0 good")
+		kestRun(t, "", args...).want(t, exitGood, "demo", "proxy", "verify", "inspect", "canonical", "config check", "version", "policy check", "policy test", "policy eval", "policy build", "policy init", "Exit codes: 0 good")
 	}
 	kestRun(t, "", "config", "--help").want(t, exitGood, "config check")
 	kestRun(t, "", "version").want(t, exitGood, "kest 0.", "schema 0.3.0")

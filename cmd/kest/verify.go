@@ -151,3 +151,10 @@ func writeJSON(c console, v any) {
 		fmt.Fprintln(c.err, "kest:", err)
 	}
 }
+
+// writeLine writes one value as one line.
+func writeLine(c console, v any) error {
+	enc := json.NewEncoder(c.out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
