@@ -14,7 +14,8 @@ import (
 // by hand, and no hook takes one.
 //
 // identity and trust_score say again what subject says; either is enough.
-// subject.labels follow from the taints unless they are given.
+// subject.labels follow from the taints, and lineage.operations and users from
+// the acts, unless they are given.
 func ParseContext(text []byte) (*Context, error) {
 	v, err := jcs.Parse(text)
 	if err != nil {
@@ -184,10 +185,23 @@ func (r *contextReader) lineage(v *jcs.Value) {
 		Operations: r.texts(path, "operations", v), Origins: r.texts(path, "origins", v), Users: r.texts(path, "users", v),
 		Acts: r.acts(v.Get("acts")), TaintSources: make(map[string]string),
 	}
+	r.fromActs(v)
 	if sources := v.Get("taint_sources"); r.there(path+".taint_sources", sources, jcs.Object) {
 		for i := range sources.Items() {
 			name := sources.Items()[i].Name
 			r.told.TaintSources[name] = r.text(path+".taint_sources", name, sources)
+		}
+	}
+}
+
+// fromActs fills in what follows from the acts, where it isn't given.
+func (r *contextReader) fromActs(v *jcs.Value) {
+	for _, a := range r.told.Acts {
+		if v.Get("operations").Kind() == jcs.Invalid {
+			r.told.Operations = appendNew(r.told.Operations, a.Operation)
+		}
+		if v.Get("users").Kind() == jcs.Invalid && a.User != "" {
+			r.told.Users = appendNew(r.told.Users, a.User)
 		}
 	}
 }

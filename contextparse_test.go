@@ -32,7 +32,7 @@ func TestContextFillsIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"environment":{"active_deviations":[],"classification":"","is_root":false,"operation":"","parent_hash":"","policy_names":[],"policy_tier":"","source_type":"","timestamp_ms":0},` +
-		`"identity":"spiffe://t/a","lineage":{"acts":[{"operation":"pay","user":null}],"callers":[],"depth":0,"min_trust":3,"operations":[],"origins":[],"principals":[],"roots":[],"taint_sources":{},"users":[]},` +
+		`"identity":"spiffe://t/a","lineage":{"acts":[{"operation":"pay","user":null}],"callers":[],"depth":0,"min_trust":3,"operations":["pay"],"origins":[],"principals":[],"roots":[],"taint_sources":{},"users":[]},` +
 		`"object":{"attributes":{},"id":null},"subject":{"agent":null,"attributes":{},"labels":{"level":["secret"]},"taints":["level=secret"],"task":null,"trust_score":7,"user":null,"workload":"spiffe://t/a"},"trust_score":7}`
 	if have := string(c.JSON()); have != want {
 		t.Errorf("%s\nwant %s", have, want)

@@ -367,7 +367,7 @@ func TestLikeOPA(t *testing.T) {
 			g := newGen(i)
 			n := newNative(t, f.name, f.arity)
 			calls, values := 0, 0
-			for range 500000 {
+			for range 4000 {
 				calls++
 				if same(t, f.name, n, g.arguments(f.name, f.arity)) {
 					values++

@@ -27,7 +27,7 @@ func (c *Code) I64(v int64) *Code {
 	return c
 }
 
-// Get, Set and Tee are about locals.
+// Get reads a local; Set and Tee write one.
 func (c *Code) Get(local uint32) *Code { return c.With(OpLocalGet, local) }
 
 // Set writes a local.

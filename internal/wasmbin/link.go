@@ -75,7 +75,7 @@ func (l *linker) types(i int) {
 	for t, typ := range list {
 		if i == 0 { // as they are, or the numbers of a large module would change for nothing
 			l.out.Types = append(l.out.Types, typ)
-			l.maps[i][Types][t] = uint32(t) //nolint:gosec // counted by 32 bits
+			l.maps[i][Types][t] = uint32(t)
 			continue
 		}
 		l.maps[i][Types][t] = l.out.AddType(typ.Params, typ.Results)
@@ -89,7 +89,7 @@ func (m *Module) count(space Space) uint32 {
 	}[space]
 	for kind, s := range kindSpaces {
 		if s == space {
-			n += int(m.Imported(Kind(kind))) //nolint:gosec // five kinds
+			n += int(m.Imported(Kind(kind)))
 		}
 	}
 	return uint32(n) //nolint:gosec // counted by 32 bits
@@ -130,7 +130,7 @@ func (l *linker) keepImports() {
 func (l *linker) define() {
 	var next [spaces]uint32
 	for kind, space := range kindSpaces {
-		next[space] = l.out.Imported(Kind(kind)) //nolint:gosec // five kinds
+		next[space] = l.out.Imported(Kind(kind))
 	}
 	for i := range l.parts {
 		for space := Functions; space < spaces; space++ {
@@ -146,7 +146,7 @@ func (l *linker) define() {
 func (m *Module) firstDefined(space Space) uint32 {
 	for kind, s := range kindSpaces {
 		if s == space {
-			return m.Imported(Kind(kind)) //nolint:gosec // five kinds
+			return m.Imported(Kind(kind))
 		}
 	}
 	return 0

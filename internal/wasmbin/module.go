@@ -207,7 +207,7 @@ func (m *Module) typeAt(i uint32) (FuncType, bool) {
 func (m *Module) AddType(params, results []byte) uint32 {
 	for i, t := range m.Types {
 		if bytes.Equal(t.Params, params) && bytes.Equal(t.Results, results) {
-			return uint32(i) //nolint:gosec // counted by 32 bits
+			return uint32(i)
 		}
 	}
 	m.Types = append(m.Types, FuncType{params, results})

@@ -121,7 +121,7 @@ func (v *validator) body(i int, body []byte) {
 		case OpEnd:
 			depth--
 		case OpBr, OpBrIf:
-			if in.Immediate >= uint64(depth) { //nolint:gosec // above 0
+			if in.Immediate >= uint64(depth) {
 				v.fail("function %d branches to a label that isn't there", i)
 			}
 		}

@@ -42,8 +42,10 @@ func library() *wasmbin.Module {
 	read := m.AddFunction(unary, new(code).I32(0).I32(0).I32(7).Init(1, 0).Get(0).Load8().Body())
 	m.Elements = []wasmbin.Element{{Offset: new(code).I32(0).End(), Indexes: []uint32{twice, count}}}
 	m.Exports = []wasmbin.Export{
-		{Name: "twice", Kind: wasmbin.FunctionKind, Index: twice}, {Name: "count", Kind: wasmbin.FunctionKind, Index: count},
-		{Name: "read", Kind: wasmbin.FunctionKind, Index: read}, {Name: "counter", Kind: wasmbin.GlobalKind, Index: counter},
+		{Name: "twice", Kind: wasmbin.FunctionKind, Index: twice},
+		{Name: "count", Kind: wasmbin.FunctionKind, Index: count},
+		{Name: "read", Kind: wasmbin.FunctionKind, Index: read},
+		{Name: "counter", Kind: wasmbin.GlobalKind, Index: counter},
 	}
 	return m
 }
@@ -69,7 +71,8 @@ func program() *wasmbin.Module {
 	replaced := m.AddFunction(unary, new(code).I32(-1).Body())
 	calls := m.AddFunction(unary, new(code).Get(0).Call(replaced).Body())
 	m.Exports = []wasmbin.Export{
-		{Name: "run", Kind: wasmbin.FunctionKind, Index: run}, {Name: "calls", Kind: wasmbin.FunctionKind, Index: calls},
+		{Name: "run", Kind: wasmbin.FunctionKind, Index: run},
+		{Name: "calls", Kind: wasmbin.FunctionKind, Index: calls},
 		{Name: "replaced", Kind: wasmbin.FunctionKind, Index: replaced},
 	}
 	return m
@@ -138,7 +141,7 @@ func TestLinkRefuses(t *testing.T) {
 		"an export of nothing":  func(_, lib *wasmbin.Module) { lib.Exports[1].Index = 99 },
 		"a type that isn't":     func(main, _ *wasmbin.Module) { main.Functions[0] = 99 },
 		"a function that isn't": func(main, _ *wasmbin.Module) { main.Code[0] = new(code).Call(99).Body() },
-		"a circle": func(main, lib *wasmbin.Module) {
+		"a circle": func(_, lib *wasmbin.Module) {
 			lib.Imports = []wasmbin.Import{{Module: "library", Name: "count", Kind: wasmbin.FunctionKind, Type: 0}}
 			lib.Exports[1].Index = 0
 		},

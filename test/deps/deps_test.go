@@ -59,6 +59,7 @@ var rules = map[string][]string{
 	"/policy/remote":     {"", "/policy/opa", "/policy/cedaragent"},
 	"/policy/avp":        {""},
 	"/policy/table":      {""},
+	"/policy/library":    {},
 	"/policy/check":      {"", "/policy/rego"},
 	"/plugin":            {"", "/baggage", "/policy/opa", "/policy/cedaragent"},
 	"/plugin/proxywasm":  {},
@@ -66,6 +67,8 @@ var rules = map[string][]string{
 	"/host":              {"/plugin/proxywasm"},
 	"/identityhost":      {"", "/plugin/proxywasm"},
 	"/wasm":              {},
+
+	"/policy/library/librarytest": {"", "/policy/library"},
 
 	"/keys":                    {""},
 	"/identityhost/spire":      {""},

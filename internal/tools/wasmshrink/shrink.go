@@ -25,7 +25,7 @@ func shrink(module []byte) ([]byte, error) {
 	}
 	first := m.Imported(wasmbin.FunctionKind)
 	for i, body := range m.Code[:len(m.Code)-2] {
-		name := names[first+uint32(i)] //nolint:gosec // counted by 32 bits
+		name := names[first+uint32(i)]
 		if m.Code[i], err = s.function(name, body); err != nil {
 			return nil, fmt.Errorf("function %d %s: %w", i, name, err)
 		}

@@ -1,6 +1,8 @@
 package regowasm
 
 import (
+	"strconv"
+
 	"kest.example/kest/internal/regolink"
 	"kest.example/kest/internal/wasmbin"
 )
@@ -62,7 +64,7 @@ func (m *opaModule) around(dataAt int32, dataSize int, maxPages uint32) (*wasmbi
 	a.define(regolink.ExportInput, 1, ints(1), a.inputBody(tooLarge), false)
 	a.define(regolink.ExportEval, 2, []byte{wasmbin.I64}, a.evalBody(m.statics, stack), false)
 	for n := range 5 {
-		a.define("opa_builtin"+string(rune('0'+n)), n+2, ints(1), a.builtinBody(uint32(n), failed), false) //nolint:gosec // below 5
+		a.define("opa_builtin"+strconv.Itoa(n), n+2, ints(1), a.builtinBody(uint32(n), failed), false)
 	}
 	a.Memories = []wasmbin.Limits{{Min: uint32(m.heap)>>16 + 2, Max: maxPages, HasMax: true}} //nolint:gosec // far below 2 GiB
 	return &a.Module, nil
@@ -106,7 +108,7 @@ func (a *around) imports(m *opaModule) error {
 		a.Imports = append(a.Imports, wasmbin.Import{
 			Module: "opa", Name: name, Kind: wasmbin.GlobalKind, Global: wasmbin.GlobalType{Value: wasmbin.I32, Mutable: true},
 		})
-		a.globals[name] = uint32(i) //nolint:gosec // two
+		a.globals[name] = uint32(i)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func Compile(ctx context.Context, b *rego.Bundle) (*Module, error) {
 	s := source{modules: b.Parsed(), data: b.Data}
 	s.paths = slices.Sorted(maps.Keys(s.modules))
 	for i, p := range b.Policies {
-		s.policies = append(s.policies, regoinfo.Policy{Name: p.Name, Digest: p.Digest, Entry: uint32(i)}) //nolint:gosec // counted by a list
+		s.policies = append(s.policies, regoinfo.Policy{Name: p.Name, Digest: p.Digest, Entry: uint32(i)})
 	}
 	return s.compile(ctx)
 }

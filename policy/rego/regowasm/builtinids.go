@@ -27,7 +27,7 @@ func builtinIDs(compiled []byte) (map[uint32]string, error) {
 	}
 	ids := make(map[uint32]string)
 	for i, name := range regocall.Replaced {
-		ids[firstReplaced+uint32(i)] = name //nolint:gosec // a few
+		ids[firstReplaced+uint32(i)] = name
 	}
 	name := ""
 	for _, i := range list {

@@ -2,6 +2,7 @@ package regowasm
 
 import (
 	"slices"
+	"strconv"
 
 	"kest.example/kest/internal/regocall"
 	"kest.example/kest/internal/wasmbin"
@@ -34,7 +35,7 @@ func (m *opaModule) guardCalls() error {
 	g.number = m.add(1, true, g.numberBody())
 	m.Exports = append(m.Exports, wasmbin.Export{Name: exportDepth, Kind: wasmbin.GlobalKind, Index: g.depth})
 	for i, body := range m.Code[:len(calls)] {
-		self := imported + uint32(i) //nolint:gosec // counted by 32 bits
+		self := imported + uint32(i)
 		guarded, err := wasmbin.RedirectCalls(body, func(f uint32) uint32 { return g.target(self, f) })
 		if err != nil {
 			return err
@@ -113,9 +114,9 @@ func replacedID(name string) int32 {
 func (g *guards) replacedBody(id int32, t wasmbin.FuncType) []byte {
 	c := new(wasmbin.Code).I32(id).I32(0)
 	for i := range t.Params {
-		c.Get(uint32(i)) //nolint:gosec // a few
+		c.Get(uint32(i))
 	}
-	return c.Call(g.runtime("opa_builtin" + string(rune('0'+len(t.Params))))).Body()
+	return c.Call(g.runtime("opa_builtin" + strconv.Itoa(len(t.Params)))).Body()
 }
 
 // failingBody calls a built-in and aborts when it gives nothing.
@@ -248,7 +249,7 @@ func (g *guards) deepBody(f uint32, t wasmbin.FuncType) []byte {
 		With(wasmbin.OpGlobalGet, g.depth).I32(maxDepth).Op(wasmbin.OpI32GtU, wasmbin.OpIf, wasmbin.NoResult).
 		I32(g.tooDeep).Call(g.runtime("opa_abort")).Op(wasmbin.OpUnreachable, wasmbin.OpEnd)
 	for i := range t.Params {
-		c.Get(uint32(i)) //nolint:gosec // a few
+		c.Get(uint32(i))
 	}
 	return c.Call(f).
 		With(wasmbin.OpGlobalGet, g.depth).I32(1).Op(wasmbin.OpI32Sub).With(wasmbin.OpGlobalSet, g.depth).
