@@ -28,6 +28,9 @@ type node struct {
 	subs     []*node
 }
 
+// The compiler would put a copy of small functions at each of their calls. Those
+// marked noinline are called so often that guests would have kilobytes more.
+
 // push adds a sub. One that may be empty is enough for all but a sequence.
 //
 //go:noinline

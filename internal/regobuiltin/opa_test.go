@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -135,4 +136,57 @@ func same(t *testing.T, name string, n *native, args []*ast.Term) bool {
 		t.Fatalf("%s%s:\n%s, OPA gives\n%v", name, text, out, want)
 	}
 	return true
+}
+
+// refused reports whether the package says that it refuses what OPA takes.
+func refused(name string, args []*ast.Term, want ast.Value) bool {
+	switch name {
+	case "sprintf":
+		big := false
+		if list, ok := args[1].Value.(*ast.Array); ok {
+			list.Foreach(func(x *ast.Term) {
+				n, ok := x.Value.(ast.Number)
+				_, small := plainInteger(string(n))
+				big = big || ok && !small && !strings.ContainsAny(string(n), ".eE")
+			})
+		}
+		return big
+	case "json.patch":
+		return newRoot(args[1])
+	case "regex.replace":
+		return strings.Contains(string(args[1].Value.(ast.String)), `\p`)
+	}
+	s, ok := want.(ast.String)
+	return ok && !utf8.ValidString(string(s))
+}
+
+// newRoot reports whether operations put something in the place of the whole
+// value. What OPA does with others behind that depends on chance.
+func newRoot(operations *ast.Term) (found bool) {
+	operations.Value.(*ast.Array).Foreach(func(x *ast.Term) {
+		path := x.Value.(ast.Object).Get(ast.StringTerm("path"))
+		found = found || path.Equal(ast.StringTerm("")) || path.Equal(ast.ArrayTerm())
+	})
+	return found
+}
+
+func TestLikeOPA(t *testing.T) {
+	for i := range functions {
+		f := &functions[i]
+		t.Run(f.name, func(t *testing.T) {
+			g := newGen(i)
+			n := newNative(t, f.name, f.arity)
+			calls, values := 0, 0
+			for range 4000 {
+				calls++
+				if same(t, f.name, n, g.arguments(f.name, f.arity)) {
+					values++
+				}
+			}
+			t.Logf("%d calls, %d with a value", calls, values)
+			if values < calls/20 {
+				t.Errorf("only %d of %d calls had a value", values, calls)
+			}
+		})
+	}
 }

@@ -42,6 +42,9 @@ func intValue(i int) *Value { return numberValue(strconv.Itoa(i)) }
 //go:noinline
 func boolValue(b bool) *Value { return &Value{kind: boolean, text: strconv.FormatBool(b)} }
 
+// The compiler would put a copy of small functions at each of their calls. Those
+// marked noinline are called so often that guests would have kilobytes more.
+
 // push adds to the items of a value that is being made.
 //
 //go:noinline

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -95,8 +96,13 @@ func (e *Engine) Evaluate(ctx context.Context, policy string, c *kest.Context) (
 	return p.evaluate(ctx, c)
 }
 
-func (p *prepared) evaluate(ctx context.Context, c *kest.Context, tracers ...topdown.QueryTracer) (kest.Decision, error) {
-	d := kest.Decision{Revision: p.digest, Reason: "allow is undefined"}
+func (p *prepared) evaluate(ctx context.Context, c *kest.Context, tracers ...topdown.QueryTracer) (d kest.Decision, err error) {
+	defer func() { // some of OPA's built-ins panic, as json.patch on edits of different kinds
+		if r := recover(); r != nil {
+			d, err = kest.Decision{Revision: p.digest}, &evaluationError{fmt.Errorf("a built-in panicked: %v", r)}
+		}
+	}()
+	d = kest.Decision{Revision: p.digest, Reason: "allow is undefined"}
 	if err := ctx.Err(); err != nil {
 		return d, &evaluationError{err}
 	}

@@ -341,6 +341,30 @@ func (h *opaHook) wait(t *testing.T, what string, holds func(ran int, err error)
 	}
 }
 
+// waitStopped waits until every thread of a process has stopped, which a signal
+// takes a moment for.
+func waitStopped(t *testing.T, pid int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stopped := len(threads) > 0
+		for _, path := range threads {
+			stat, err := os.ReadFile(path)
+			_, state, _ := strings.Cut(string(stat), ") ")
+			stopped = stopped && (err != nil || strings.HasPrefix(state, "T"))
+		}
+		if stopped {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the process doesn't stop")
+		}
+	}
+}
+
 // An OPA that hangs costs each call its time and hinders nobody longer.
 func TestOPAThatHangs(t *testing.T) {
 	o := startOPA(t)
@@ -351,6 +375,7 @@ func TestOPAThatHangs(t *testing.T) {
 	if err := o.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	waitStopped(t, o.cmd.Process.Pid)
 	var callers sync.WaitGroup
 	for range 50 {
 		callers.Go(func() {
