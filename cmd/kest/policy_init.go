@@ -35,7 +35,7 @@ func (p *policyInitCmd) Run(c console) error {
 			return fmt.Errorf("%s is there already, and nothing is written over", filepath.Join(p.Dir, f.Name))
 		}
 	}
-	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(p.Dir, 0o755); err != nil { //nolint:gosec // policies are for all to read
 		return err
 	}
 	for _, f := range files {

@@ -6,7 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // minRun is how many characters an encoded text must have to be decoded.
@@ -17,11 +20,18 @@ const maxInflated = 4 << 20
 
 // decoded gives all that data may be an encoding of.
 func decoded(data []byte, give func(encoding string, inner []byte)) {
-	if joined := join(data); len(joined) < len(data) {
-		give("lines", joined)
+	if joined := joiner.Replace(string(data)); len(joined) < len(data) {
+		give("lines", []byte(joined))
 	}
 	if bytes.IndexByte(data, '%') >= 0 {
 		give("percent-encoding", unpercent(data))
+		give("a query", unpercent(bytes.ReplaceAll(data, []byte("+"), []byte(" "))))
+	}
+	if bytes.Contains(data, []byte(`\x`)) || bytes.Contains(data, []byte(`\u00`)) {
+		give("%q", unquote(data))
+	}
+	for _, list := range numberList.FindAllString(string(data), -1) {
+		give("a list", fromList(list))
 	}
 	runs(data, isBase64, minRun, func(run []byte) {
 		if hexes := hexRun(run); hexes != nil {
@@ -91,12 +101,52 @@ func hexRun(run []byte) []byte {
 	return raw
 }
 
-// join takes the ends of lines out, as they break PEM, and as JSON and %q write them.
-func join(data []byte) []byte {
-	return []byte(joiner.Replace(string(data)))
+// joiner takes the ends of lines out, which break PEM, also as JSON and %q write them.
+var joiner = strings.NewReplacer("\n", "", "\r", "", `\n`, "", `\r`, "")
+
+// numberList is bytes as %v, %#v and JSON write them, and hex with anything between.
+var numberList = regexp.MustCompile(`\b(?:(?:0x)?[0-9a-fA-F]{1,3}(?:, |,| |:)){11,}(?:0x)?[0-9a-fA-F]{1,3}\b`)
+
+var numberInList = regexp.MustCompile(`[0-9a-fA-F]+`)
+
+// fromList reads a list as decimal where that is possible, else as hex.
+func fromList(list string) []byte {
+	items := numberInList.FindAllString(strings.ReplaceAll(list, "0x", ""), -1)
+	for _, base := range []int{10, 16} {
+		if strings.Contains(list, "0x") && base == 10 {
+			continue
+		}
+		out := make([]byte, 0, len(items))
+		for _, i := range items {
+			if n, err := strconv.ParseUint(i, base, 8); err == nil {
+				out = append(out, byte(n))
+			}
+		}
+		if len(out) == len(items) {
+			return out
+		}
+	}
+	return nil
 }
 
-var joiner = strings.NewReplacer("\n", "", "\r", "", "\t", "", " ", "", `\n`, "", `\r`, "", `\t`, "")
+// unquote decodes what %q and JSON escape, and leaves the rest.
+func unquote(data []byte) []byte {
+	out, rest := make([]byte, 0, len(data)), string(data)
+	for rest != "" {
+		r, wide, tail, err := strconv.UnquoteChar(rest, '"')
+		switch {
+		case err != nil:
+			out, rest = append(out, rest[0]), rest[1:]
+			continue
+		case wide:
+			out = utf8.AppendRune(out, r)
+		default:
+			out = append(out, byte(r)) //nolint:gosec // \xNN
+		}
+		rest = tail
+	}
+	return out
+}
 
 // unpercent decodes what is percent-encoded and leaves the rest.
 func unpercent(data []byte) []byte {

@@ -23,14 +23,14 @@ func Forms(secret []byte) []Form {
 	add := func(name, text string) { list = append(list, Form{name, []byte(text)}) }
 	add("hex", hex.EncodeToString(secret))
 	add("HEX", strings.ToUpper(hex.EncodeToString(secret)))
-	add("hex with colons", strings.ReplaceAll(fmt.Sprintf("% x", secret), " ", ":"))
-	add("HEX with colons", strings.ReplaceAll(fmt.Sprintf("% X", secret), " ", ":"))
+	for name, between := range map[string]string{"blanks": " ", "colons": ":", "percents": "%"} {
+		add("hex with "+name, strings.ReplaceAll(fmt.Sprintf("% x", secret), " ", between))
+		add("HEX with "+name, strings.ReplaceAll(fmt.Sprintf("% X", secret), " ", between))
+	}
 	for shift := range 3 {
 		add(fmt.Sprintf("base64 after %d bytes", shift), inBase64(base64.RawStdEncoding, secret, shift))
 		add(fmt.Sprintf("base64url after %d bytes", shift), inBase64(base64.RawURLEncoding, secret, shift))
 	}
-	add("percent-encoded whole", "%"+strings.ReplaceAll(fmt.Sprintf("% x", secret), " ", "%"))
-	add("PERCENT-encoded whole", "%"+strings.ReplaceAll(fmt.Sprintf("% X", secret), " ", "%"))
 	add("percent-encoded in a path", url.PathEscape(string(secret)))
 	add("percent-encoded in a query", url.QueryEscape(string(secret)))
 	decimal := strings.Trim(fmt.Sprintf("%v", secret), "[]")

@@ -32,7 +32,7 @@ func wrapped(err error) (list []any) {
 	if one := errors.Unwrap(err); one != nil {
 		list = append(list, one)
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what this one wraps, not the chain
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
 			list = append(list, e)
 		}

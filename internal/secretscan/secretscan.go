@@ -119,7 +119,12 @@ func (s *Scanner) AddToken(name, token string) {
 }
 
 // AddKeyID adds a key by its public half's RFC 7638 thumbprint.
-func (s *Scanner) AddKeyID(thumbprint string) { s.keyIDs[thumbprint] = true }
+func (s *Scanner) AddKeyID(thumbprint string) {
+	if !s.keyIDs[thumbprint] {
+		s.keyIDs[thumbprint] = true
+		clear(s.tried) // under fewer keys
+	}
+}
 
 // maxDepth bounds how often an encoding is looked for in what was decoded.
 const maxDepth = 4
