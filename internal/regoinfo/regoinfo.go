@@ -28,13 +28,15 @@ type Policy struct {
 	Name   string // its package's path, with "/"
 	Digest string // POLICY.md, hex
 	Entry  uint32
+	// Uses is what it reads of the input (package regoinput); nil is everything.
+	Uses *jcs.Value
 }
 
 // ErrInfo is returned for text that is no Info.
 var ErrInfo = errors.New("rego: the list of policies is malformed")
 
 // Append adds the canonical JSON of an Info:
-// {"builtins": {name: id}, "policies": {name: {"digest", "entry"}}}.
+// {"builtins": {name: id}, "policies": {name: {"digest", "entry", "input"}}}.
 func (i *Info) Append(dst []byte) []byte {
 	builtins := make([]jcs.Member, 0, len(i.Builtins))
 	for id, name := range i.Builtins {
@@ -42,9 +44,14 @@ func (i *Info) Append(dst []byte) []byte {
 	}
 	policies := make([]jcs.Member, len(i.Policies))
 	for n, p := range i.Policies {
+		uses := jcs.NullValue()
+		if p.Uses != nil {
+			uses = *p.Uses
+		}
 		policies[n] = jcs.Member{Name: p.Name, Value: jcs.ObjectValue(
 			jcs.Member{Name: "digest", Value: jcs.StringValue(p.Digest)},
 			jcs.Member{Name: "entry", Value: jcs.IntValue(int64(p.Entry))},
+			jcs.Member{Name: "input", Value: uses},
 		)}
 	}
 	return jcs.AppendObject(dst,
@@ -72,13 +79,22 @@ func Parse(text []byte) (*Info, error) {
 		if !ok || entry < 0 || entry > 1<<31 {
 			return nil, ErrInfo
 		}
-		i.Policies = append(i.Policies, Policy{Name: m.Name, Digest: m.Value.Get("digest").Str(), Entry: uint32(entry)})
+		p := Policy{Name: m.Name, Digest: m.Value.Get("digest").Str(), Entry: uint32(entry)}
+		if uses := m.Value.Get("input"); uses.Kind() == jcs.Object {
+			p.Uses = uses
+		}
+		i.Policies = append(i.Policies, p)
 	}
 	return i, nil
 }
 
 // Find returns a policy by its name, in which dots and slashes are the same.
 func (i *Info) Find(name string) (p *Policy, ok bool) {
+	for n := range i.Policies {
+		if i.Policies[n].Name == name { // as it most often is
+			return &i.Policies[n], true
+		}
+	}
 	for n := range i.Policies {
 		if same(i.Policies[n].Name, name) {
 			return &i.Policies[n], true

@@ -4,11 +4,14 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"kest.example/kest/internal/jcs"
 )
 
 func TestInfo(t *testing.T) {
+	uses := jcs.ObjectValue(jcs.Member{Name: "identity", Value: jcs.NullValue()})
 	info := &Info{
-		Policies: []Policy{{"a/b-c", "d1", 1}, {"z", "d2", 0}},
+		Policies: []Policy{{"a/b-c", "d1", 1, &uses}, {"z", "d2", 0, nil}},
 		Builtins: map[uint32]string{3: "sprintf", 1 << 20: "time.now_ns"},
 	}
 	text := info.Append(nil)
@@ -16,8 +19,11 @@ func TestInfo(t *testing.T) {
 		t.Error("it is written in two ways")
 	}
 	read, err := Parse(text)
-	if err != nil || !slices.Equal(read.Policies, info.Policies) || !maps.Equal(read.Builtins, info.Builtins) {
+	if err != nil || string(read.Append(nil)) != string(text) || !maps.Equal(read.Builtins, info.Builtins) {
 		t.Errorf("%+v, %v", read, err)
+	}
+	if p := read.Policies[0]; p.Digest != "d1" || p.Entry != 1 || p.Uses.Get("identity").Kind() != jcs.Null || read.Policies[1].Uses != nil {
+		t.Errorf("%+v", read.Policies)
 	}
 	if !slices.Equal(read.Names(), []string{"a/b-c", "z"}) {
 		t.Errorf("%q", read.Names())

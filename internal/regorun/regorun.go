@@ -36,9 +36,18 @@ type Module struct {
 const maxIdle = 64
 
 // New compiles a policy module. Close frees it.
-func New(ctx context.Context, module []byte, info *regoinfo.Info, builtin Builtin) (_ *Module, err error) {
+func New(ctx context.Context, module []byte, info *regoinfo.Info, builtin Builtin) (*Module, error) {
+	return start(ctx, wazero.NewRuntimeConfig(), module, info, builtin)
+}
+
+// Try is New for a few evaluations: nothing is compiled, and they take longer.
+func Try(ctx context.Context, module []byte, info *regoinfo.Info, builtin Builtin) (*Module, error) {
+	return start(ctx, wazero.NewRuntimeConfigInterpreter(), module, info, builtin)
+}
+
+func start(ctx context.Context, config wazero.RuntimeConfig, module []byte, info *regoinfo.Info, builtin Builtin) (_ *Module, err error) {
 	m := &Module{info: info, builtin: builtin}
-	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithDebugInfoEnabled(false))
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithDebugInfoEnabled(false))
 	defer func() {
 		if err != nil {
 			_ = m.runtime.Close(ctx)

@@ -9,6 +9,7 @@ import (
 	"kest.example/kest"
 	"kest.example/kest/internal/hostcall"
 	"kest.example/kest/internal/regoinfo"
+	"kest.example/kest/internal/regoinput"
 	"kest.example/kest/plugin"
 )
 
@@ -67,13 +68,16 @@ func (e *Engine) Evaluate(_ context.Context, policy string, c *kest.Context) (ke
 	if !ok {
 		return kest.Decision{}, unknownPolicyError(policy)
 	}
-	result, err := e.module.evaluate(p.Entry, c.Environment.TimestampMS, c.JSON())
+	result, err := e.module.evaluate(p.Entry, c.Environment.TimestampMS, regoinput.Append(make([]byte, 0, inputSize), c, p.Uses))
 	if err != nil {
 		return kest.Decision{Revision: p.Digest}, err
 	}
 	allow, reason := regoinfo.Verdict(result)
 	return kest.Decision{Allow: allow, Reason: reason, Revision: p.Digest}, nil
 }
+
+// inputSize is about what a policy's input takes.
+const inputSize = 512
 
 type unknownPolicyError string
 

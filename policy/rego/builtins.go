@@ -50,7 +50,7 @@ func newCompiler(data []byte) (*ast.Compiler, error) {
 		return nil, err
 	}
 	txn := storage.NewTransactionOrDie(background, store)
-	return ast.NewCompiler().SetErrorLimit(0).WithCapabilities(Capabilities()).WithDefaultRegoVersion(ast.RegoV1).
+	return withoutIndex(ast.NewCompiler()).SetErrorLimit(0).WithCapabilities(Capabilities()).WithDefaultRegoVersion(ast.RegoV1).
 		WithPathConflictsCheck(storage.NonEmpty(background, store, txn)), nil
 }
 

@@ -3,7 +3,10 @@
 //
 // A policy is a package with a rule allow; its name is the package's path with
 // "/". Only the boolean true allows. An error of a built-in denies, wherever it
-// happens.
+// happens: also where OPA on its own wouldn't look, because another rule holds
+// already or a later condition doesn't. The compiled form denies in two more
+// places: an error behind the item on which every fails, and one in a rule that
+// adds another item to a set than the one that is asked for.
 //
 // # Helpers over the lineage
 //

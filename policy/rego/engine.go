@@ -29,6 +29,7 @@ type prepared struct {
 	store    storage.Store
 	digest   string
 	uses     *usage
+	fails    bool // something in it can
 }
 
 // answerVar is what a query binds the rule allow to.
@@ -41,12 +42,13 @@ func New(b *Bundle) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{policies: make(map[string]*prepared, len(b.Policies))}
+	f := newFailing(b.compiler)
 	for _, p := range b.Policies {
 		query, err := b.compiler.QueryCompiler().Compile(ast.NewBody(ast.Equality.Expr(ast.NewTerm(p.ref), ast.NewTerm(answerVar))))
 		if err != nil {
 			return nil, err
 		}
-		e.policies[p.Name] = &prepared{query, b.compiler, store, p.Digest, usageOf(b.compiler, p.ref)}
+		e.policies[p.Name] = &prepared{query, b.compiler, store, p.Digest, usageOf(b.compiler, p.ref), f.ref(p.ref)}
 	}
 	return e, nil
 }
@@ -115,7 +117,7 @@ func (p *prepared) evaluate(ctx context.Context, c *kest.Context, tracers ...top
 	stop := context.AfterFunc(ctx, cancel.Cancel)
 	defer stop()
 	query := topdown.NewQuery(p.query).WithCompiler(p.compiler).WithStore(p.store).WithTransaction(txn).WithCancel(cancel).
-		WithStrictBuiltinErrors(true).WithInput(ast.NewTerm(input(c, p.uses))).WithTime(time.UnixMilli(c.Environment.TimestampMS))
+		WithEarlyExit(!p.fails).WithStrictBuiltinErrors(true).WithInput(ast.NewTerm(input(c, p.uses))).WithTime(time.UnixMilli(c.Environment.TimestampMS))
 	for _, t := range tracers {
 		query = query.WithQueryTracer(t)
 	}

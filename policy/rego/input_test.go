@@ -217,7 +217,7 @@ var ways = []string{
 	"default allow := true\nallow := false if input.trust_score < 50",
 }
 
-const beside = "package q\ng(_) := input.environment.operation == \"op\"\nx if input.trust_score > 50\ntree.y.z if input.environment.is_root"
+const beside = "package q\ng(_) := input.environment.operation == \"op\"\nx if input.trust_score > 50\ntree.y.z if input.environment.is_root\nword := \"op\""
 
 // What is made of the input for a policy gives its decision on the whole JSON.
 func TestDecidesAsOnJSON(t *testing.T) {

@@ -28,16 +28,11 @@ var libraryPath = ast.MustParseRef(LibraryPackage)
 // what holds it.
 func meetsLibrary(ref ast.Ref) bool {
 	for i := range min(len(ref), len(libraryPath)) {
-		if ref[i].IsGround() && !ref[i].Equal(libraryPath[i]) && (i == 0 || isString(ref[i])) {
+		if (i == 0 || ref[i].IsGround()) && !ref[i].Equal(libraryPath[i]) {
 			return false
 		}
 	}
 	return true
-}
-
-func isString(t *ast.Term) bool {
-	_, ok := t.Value.(ast.String)
-	return ok
 }
 
 // definesLibrary reports whether a rule would be one of the library's.

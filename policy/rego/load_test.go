@@ -2,6 +2,7 @@ package rego_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -190,5 +191,34 @@ func TestDigest(t *testing.T) {
 	moved := map[string]string{"sub/p.rego": base["p.rego"], "q.rego": base["q.rego"]}
 	if got := digests(moved); got[0] == first[0] {
 		t.Error("a module that moved doesn't change the digests")
+	}
+}
+
+// The library's text is in the digests of those that can reach it, and in no other.
+func TestDigestHasTheLibraryThatIsUsed(t *testing.T) {
+	plain := "package p\nallow := true"
+	for text, used := range map[string]bool{
+		plain: false,
+		"package p\nimport data.kest.lineage\nallow if lineage.did(1, 2)":                true,
+		"package p\nimport data.kest as k\nallow if k.lineage.did(1, 2)":                 true,
+		"package p\nallow if data.kest.lineage.did(1, 2)":                                true,
+		"package p\nallow if data[\"kest\"].lineage.did(1, 2)":                           true,
+		"package p\nallow if { some x; data.q[x] }":                                      false,
+		"package p\nallow if { some x; data.kest[x] }":                                   true,
+		"package p\nallow if f(1) with f as data.kest.lineage.has_origin\nf(_) := false": true,
+		"package p\nallow if data.kest.library.x":                                        false,
+		"package p\nallow if \"data.kest.lineage\" == \"kest\"":                          false,
+	} {
+		e := engine(t, map[string]string{"p.rego": text})
+		have, _ := e.Digest("p")
+		sum := func(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
+		members := fmt.Sprintf(`"p.rego":"%s","policy":"p"}`, sum(text))
+		want := `{"data":"` + sum("{}") + `",`
+		if used {
+			want += `"data.kest.lineage":"` + sum(rego.LibraryText) + `",`
+		}
+		if have != sum(want+members) {
+			t.Errorf("%q: the digest is not that of %s", text, want+members)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"kest.example/kest/internal/wasmbin"
@@ -19,12 +21,10 @@ func shrink(module []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	s := &shrinker{
-		push: m.AddFunction(m.AddType([]byte{wasmbin.I64}, []byte{wasmbin.I32}), pushBody),
-		pop:  m.AddFunction(m.AddType([]byte{wasmbin.I32}, []byte{wasmbin.I32}), popBody),
-	}
+	functions := len(m.Code)
+	s := newShrinker(m, names)
 	first := m.Imported(wasmbin.FunctionKind)
-	for i, body := range m.Code[:len(m.Code)-2] {
+	for i, body := range m.Code[:functions] {
 		name := names[first+uint32(i)]
 		if m.Code[i], err = s.function(name, body); err != nil {
 			return nil, fmt.Errorf("function %d %s: %w", i, name, err)
@@ -35,13 +35,26 @@ func shrink(module []byte) ([]byte, error) {
 }
 
 // shrinker knows the numbers of the new functions.
-type shrinker struct{ push, pop uint32 }
+type shrinker struct {
+	push, pop uint32
+	more      map[uint32]uint32 // by the function that makes a stack larger
+}
+
+func newShrinker(m *wasmbin.Module, names map[uint32]string) *shrinker {
+	one, two, result := []byte{wasmbin.I32}, []byte{wasmbin.I32, wasmbin.I32}, []byte{wasmbin.I32}
+	s := &shrinker{more: make(map[uint32]uint32)}
+	s.push = m.AddFunction(m.AddType(two, result), pushBody)
+	s.pop = m.AddFunction(m.AddType(one, result), popBody)
+	for _, f := range slices.Sorted(maps.Keys(names)) {
+		if strings.HasPrefix(names[f], "runtime.morestack") {
+			s.more[f] = m.AddFunction(m.AddType(two, result), new(wasmbin.Code).Get(0).Get(1).Call(s.push).Call(f).Body())
+		}
+	}
+	return s
+}
 
 func (m *shrinker) function(name string, body []byte) ([]byte, error) {
-	if hot(name) {
-		return addresses(body)
-	}
-	small, err := m.body(body)
+	small, err := m.body(body, !hot(name))
 	if err != nil {
 		return nil, err
 	}
@@ -49,11 +62,27 @@ func (m *shrinker) function(name string, body []byte) ([]byte, error) {
 }
 
 // pushBody takes a return address, moves the stack pointer (global 0) down by
-// 8, stores the address there and returns 0, with which Go functions are entered.
-var pushBody = []byte{
-	0, // no locals
-	wasmbin.OpGlobalGet, 0, wasmbin.OpI32Const, 8, wasmbin.OpI32Sub, wasmbin.OpGlobalSet, 0,
-	wasmbin.OpGlobalGet, 0, wasmbin.OpLocalGet, 0, wasmbin.OpI64Store, 3, 0, wasmbin.OpI32Const, 0, wasmbin.OpEnd,
+// 8, stores the address there and returns 0, with which Go functions are
+// entered. The address comes in two parts, function and block, and without what
+// Go adds to all functions: so most take 5 bytes, and 6 as one.
+var pushBody = new(wasmbin.Code).
+	With(wasmbin.OpGlobalGet, 0).I32(8).Op(wasmbin.OpI32Sub).With(wasmbin.OpGlobalSet, 0).
+	With(wasmbin.OpGlobalGet, 0).
+	Get(0).I32(firstFunction).Op(wasmbin.OpI32Add, wasmbin.OpI64ExtendI32).I64(blockBits).Op(wasmbin.OpI64Shl).
+	Get(1).Op(wasmbin.OpI64ExtendI32, wasmbin.OpI64Or, wasmbin.OpI64Store, 3, 0).
+	I32(0).Body()
+
+// An address of code is the number of a function, from firstFunction on, and in
+// its low bits that of a block (Go, cmd/internal/obj/wasm).
+const (
+	firstFunction = 0x1000
+	blockBits     = 16
+)
+
+// address writes the two parts of one.
+func address(out []byte, pc uint64) []byte {
+	out = wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(pc>>blockBits)-firstFunction)
+	return wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(pc&(1<<blockBits-1)))
 }
 
 // popBody sets the stack pointer and returns 0, with which Go functions return.
@@ -135,8 +164,9 @@ func matches(steps []wasmbin.Instruction, pattern []expected) bool {
 	return true
 }
 
-// body rewrites one function.
-func (m *shrinker) body(body []byte) ([]byte, error) {
+// body rewrites one function. Unless it calls, the pushes and pops of frames
+// stay where they are.
+func (m *shrinker) body(body []byte, calls bool) ([]byte, error) {
 	locals, steps, err := wasmbin.Body(body)
 	if err != nil {
 		return nil, err
@@ -145,12 +175,17 @@ func (m *shrinker) body(body []byte) ([]byte, error) {
 	for len(steps) > 0 {
 		n := 1
 		switch {
-		case matches(steps, pushPattern):
+		case steps[0].Op == opNop:
+		case matches(steps, pushPattern) && m.more[callee(steps)] != 0:
+			// It never comes back to behind the call, so that nothing need be read again.
+			n = len(pushPattern)
+			out = address(out, steps[6].Immediate)
+			out = wasmbin.AppendUint(append(out, wasmbin.OpCall), m.more[callee(steps)])
+		case calls && matches(steps, pushPattern):
 			n = 10 // the reload stays
-			out = append(out, body[steps[6].Start:steps[6].End]...)
-			out = wasmbin.AppendUint(append(out, wasmbin.OpCall), m.push)
+			out = wasmbin.AppendUint(append(address(out, steps[6].Immediate), wasmbin.OpCall), m.push)
 			out = append(out, body[steps[9].Start:steps[9].End]...)
-		case matches(steps, popPattern) && steps[1].Immediate < maxFrame:
+		case calls && matches(steps, popPattern) && steps[1].Immediate < maxFrame:
 			n = len(popPattern)
 			out = append(out, body[steps[0].Start:steps[0].End]...)
 			out = wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(steps[1].Immediate)+8) //nolint:gosec // below maxFrame
@@ -162,6 +197,13 @@ func (m *shrinker) body(body []byte) ([]byte, error) {
 		steps = steps[n:]
 	}
 	return out, nil
+}
+
+const opNop = 0x01
+
+// callee is the function that pushPattern calls.
+func callee(steps []wasmbin.Instruction) uint32 {
+	return uint32(steps[9].Immediate) //nolint:gosec // an index
 }
 
 // maxFrame keeps the sum positive: immediates are read unsigned.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"kest.example/kest/internal/jcs"
 	"kest.example/kest/internal/regocall"
 	"kest.example/kest/internal/regoinfo"
 	"kest.example/kest/internal/regolink"
@@ -51,7 +52,11 @@ func Compile(ctx context.Context, b *rego.Bundle) (*Module, error) {
 	s := source{modules: b.Parsed(), data: b.Data}
 	s.paths = slices.Sorted(maps.Keys(s.modules))
 	for i, p := range b.Policies {
-		s.policies = append(s.policies, regoinfo.Policy{Name: p.Name, Digest: p.Digest, Entry: uint32(i)})
+		policy := regoinfo.Policy{Name: p.Name, Digest: p.Digest, Entry: uint32(i)}
+		if uses := b.Uses(p.Name); uses.Kind() == jcs.Object {
+			policy.Uses = &uses
+		}
+		s.policies = append(s.policies, policy)
 	}
 	return s.compile(ctx)
 }
@@ -113,7 +118,7 @@ func (s source) compile(ctx context.Context) (*Module, error) {
 // empty input, which may well abort. It returns how many pages the module takes
 // before that.
 func (m *Module) tryOut(ctx context.Context) (pages uint32, err error) {
-	run, err := regorun.New(ctx, m.wasm, m.info, regocall.Call)
+	run, err := regorun.Try(ctx, m.wasm, m.info, regocall.Call)
 	if err != nil {
 		return 0, err
 	}

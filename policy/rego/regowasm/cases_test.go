@@ -196,7 +196,7 @@ func compiled(t *testing.T, modules map[string]*ast.Module, input, data []byte) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := regorun.New(context.Background(), wasm, info, regocall.Call)
+	run, err := regorun.Try(context.Background(), wasm, info, regocall.Call)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"kest.example/kest"
 	"kest.example/kest/internal/regocall"
 	"kest.example/kest/internal/regoinfo"
+	"kest.example/kest/internal/regoinput"
 	"kest.example/kest/internal/regorun"
 	"kest.example/kest/internal/wasmbin"
 )
@@ -87,7 +88,7 @@ func (e *Engine) Evaluate(ctx context.Context, policy string, c *kest.Context) (
 	if err := ctx.Err(); err != nil {
 		return d, err
 	}
-	result, err := e.run.Evaluate(p.Entry, c.JSON(), time.UnixMilli(c.Environment.TimestampMS))
+	result, err := e.run.Evaluate(p.Entry, regoinput.Append(nil, c, p.Uses), time.UnixMilli(c.Environment.TimestampMS))
 	if err != nil {
 		return d, err
 	}

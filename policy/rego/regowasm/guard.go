@@ -78,10 +78,21 @@ func (g *guards) target(from, to uint32) uint32 {
 			return g.insert
 		}
 	}
+	if g.names[from] == "opa_eval" && g.names[to] == "opa_value_parse" {
+		return g.guard(g.failing, to, g.inputBody)
+	}
 	if group, circular := g.groups[to]; circular && g.groups[from] == group {
 		return g.guard(g.deep, to, g.deepBody)
 	}
 	return to
+}
+
+// inputBody reads the input. One that is no JSON would be undefined, and not
+// what a policy says of it.
+func (g *guards) inputBody(f uint32, _ wasmbin.FuncType) []byte {
+	const value = 2
+	c := new(wasmbin.Code).Get(0).Get(1).Call(f).Tee(value).Op(wasmbin.OpI32Eqz, wasmbin.OpIf, wasmbin.NoResult)
+	return g.abort(c, "the input is no JSON").Op(wasmbin.OpEnd).Get(value).Body(wasmbin.I32)
 }
 
 func (g *guards) guard(known map[uint32]uint32, f uint32, body func(f uint32, t wasmbin.FuncType) []byte) uint32 {

@@ -200,7 +200,7 @@ func TestDeepAndLarge(t *testing.T) {
 		"a.rego": "package p\nallow if count(json.unmarshal(input.object.id)) >= 0",
 		"b.rego": "package q\nallow if count(input.subject.taints) > 0\n",
 		"c.rego": "package r\nallow if count(concat(\"\", [input.object.id | some _ in numbers.range(1, 100000)])) > 0",
-		"d.rego": "package s\nallow if input.object.attributes == data.x",
+		"d.rego": "package s\nallow if input.object.id != \"\"",
 	}))
 	evaluate := func(policy string, set func(*kest.Context)) (kest.Decision, error) {
 		c := parseContext(t, document)
@@ -218,7 +218,7 @@ func TestDeepAndLarge(t *testing.T) {
 		"nested text":     {"p", strings.Repeat("[", 100000) + strings.Repeat("]", 100000)},
 		"nested too deep": {"p", strings.Repeat("[", 65) + strings.Repeat("]", 65)},
 		"memory":          {"r", strings.Repeat("x", 1000)},
-		"5 MiB of id":     {"q", strings.Repeat("x", 5<<20)},
+		"5 MiB of id":     {"s", strings.Repeat("x", 5<<20)},
 		"1 MiB of id":     {"r", strings.Repeat("x", 1<<20)},
 	} {
 		d, err := evaluate(c.policy, func(x *kest.Context) { x.Object.ID = c.id })
@@ -227,7 +227,7 @@ func TestDeepAndLarge(t *testing.T) {
 		}
 		good()
 	}
-	if d, err := evaluate("q", func(x *kest.Context) { x.Object.ID = strings.Repeat("x", 1<<20) }); err != nil || !d.Allow {
+	if d, err := evaluate("s", func(x *kest.Context) { x.Object.ID = strings.Repeat("x", 1<<20) }); err != nil || !d.Allow {
 		t.Errorf("1 MiB of id: %+v, %v", d, err)
 	}
 	if d, err := evaluate("p", func(x *kest.Context) { x.Object.ID = strings.Repeat("[", 60) + strings.Repeat("]", 60) }); err != nil || !d.Allow {
@@ -318,6 +318,18 @@ func TestData(t *testing.T) {
 	b.Data = []byte(`{"groups":[` + strings.Join(groups, ",") + `]}`)
 	if d, err := open(t, b).Evaluate(t.Context(), "p", parseContext(t, document)); err != nil || !d.Allow {
 		t.Errorf("a large document: %+v, %v", d, err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	e := open(t, load(t, map[string]string{"a.rego": "package p\nallow := true"}))
+	for range 2 {
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if d, err := e.Evaluate(t.Context(), "p", parseContext(t, document)); err == nil || d.Allow {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
 
