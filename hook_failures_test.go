@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/secretscan"
 )
 
 // providerFunc makes a provider of a function.
@@ -411,15 +412,14 @@ func second[T any](_ T, err error) error { return err }
 
 // A private key shows in no log (F-ID-04).
 func TestSignersHideTheirKeys(t *testing.T) {
-	id, err := kest.SeedIdentity(edge, []byte("this seed of 32 bytes is secret!"))
+	const seed = "this seed of 32 bytes is secret!"
+	id, err := kest.SeedIdentity(edge, []byte(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{printed("%v", id), printed("%+v", id), printed("%#v", id.Signer), printed("%v", id.Signer), printed("%s", id.Signer), printed("%x", id.Signer)} {
-		for _, secret := range []string{"this seed", "746869732073656564", "116 104 105 115"} {
-			if strings.Contains(text, secret) {
-				t.Errorf("%s shows the key", text)
-			}
-		}
+	scan := secretscan.New()
+	scan.Add("the seed", []byte(seed))
+	for _, f := range scan.Scan("what shows", []byte(secretscan.Printed(id, *id, id.Signer))) {
+		t.Error(f)
 	}
 }

@@ -3,7 +3,6 @@ package kest_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"regexp"
 	"slices"
@@ -13,8 +12,6 @@ import (
 
 	"kest.example/kest"
 )
-
-func printed(format string, v any) string { return fmt.Sprintf(format, v) }
 
 func TestPolicyNames(t *testing.T) { // F-PE-02
 	want := regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$`)

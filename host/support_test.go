@@ -1,56 +1,38 @@
 package host_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"kest.example/kest/host"
+	"kest.example/kest/internal/logtest"
 )
 
-// logBuffer is a log to look at.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logBuffer) count(text string) int { return strings.Count(l.String(), text) }
+// hostLog is a log to wait for.
+type hostLog struct{ logtest.Buffer }
 
 // await waits until the log holds a text n times.
-func (l *logBuffer) await(t *testing.T, text string, n int) {
+func (l *hostLog) await(t *testing.T, text string, n int) {
 	t.Helper()
 	for range 500 {
-		if l.count(text) >= n {
+		if l.Count(text) >= n {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("the log holds %q %d times, not %d:\n%s", text, l.count(text), n, l)
+	t.Fatalf("the log holds %q %d times, not %d:\n%s", text, l.Count(text), n, l)
 }
 
 // newFilter makes a filter of the test guest.
-func newFilter(t testing.TB, configuration string, opts ...host.Option) (*host.Filter, *logBuffer) {
+func newFilter(t testing.TB, configuration string, opts ...host.Option) (*host.Filter, *hostLog) {
 	t.Helper()
-	log := &logBuffer{}
+	log := &hostLog{}
 	opts = append([]host.Option{
 		host.WithCompileCache(host.CacheDir), host.WithPool(2), host.WithDeadline(5 * time.Second),
 		host.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))),
@@ -119,7 +101,7 @@ func get(t testing.TB, url string, header ...string) result {
 
 // wantUnavailable wants the host's own refusal: 503, a problem, and nothing
 // but an id of what was wrong, under which the log has it.
-func wantUnavailable(t *testing.T, r result, log *logBuffer) {
+func wantUnavailable(t *testing.T, r result, log *hostLog) {
 	t.Helper()
 	if r.StatusCode != 503 || r.Header.Get("Content-Type") != "application/problem+json" {
 		t.Fatalf("got %d %s %q", r.StatusCode, r.Header.Get("Content-Type"), r.body)

@@ -1,7 +1,6 @@
 package identityhost_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -21,6 +20,7 @@ import (
 	"kest.example/kest/identityhost"
 	"kest.example/kest/internal/jcs"
 	"kest.example/kest/internal/jws"
+	"kest.example/kest/internal/logtest"
 	"kest.example/kest/kesttest"
 )
 
@@ -48,24 +48,6 @@ func (c *stepClock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// logBuffer is a log that a test reads while others write.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // world is an agent that serves on a Unix socket and on loopback.
 type world struct {
 	t        *testing.T
@@ -74,7 +56,7 @@ type world struct {
 	keys     *kesttest.KeySource
 	cache    kest.Cache
 	agent    *identityhost.Agent
-	log      *logBuffer
+	log      *logtest.Buffer
 	clients  map[string]client
 }
 
@@ -96,7 +78,7 @@ type setup struct {
 // newWorld starts an agent; what a setup leaves out is usual.
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, clock: newClock(), provider: kesttest.NewProvider(orders), keys: kesttest.NewKeySource(), log: &logBuffer{}}
+	w := &world{t: t, clock: newClock(), provider: kesttest.NewProvider(orders), keys: kesttest.NewKeySource(), log: &logtest.Buffer{}}
 	if s.cache == nil {
 		s.cache = baggage.NewMemoryCache(64<<20, 1<<20, w.clock.Now)
 	}

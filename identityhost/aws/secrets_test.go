@@ -1,14 +1,12 @@
 package aws_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,26 +17,23 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"kest.example/kest/identityhost/aws"
+	"kest.example/kest/internal/secretscan"
 	"kest.example/kest/kesttest"
 )
 
-// printed is all that a program may come to log of a value.
-func printed(v any) string {
-	text := fmt.Sprintf("%v\n%+v\n%#v\n%s\n%q\n", v, v, v, v, v)
-	if b, err := json.Marshal(v); err == nil {
-		text += string(b)
-	}
-	var out bytes.Buffer
-	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
-	return text + out.String()
-}
-
-// mustBeClear fails when a text holds a credential, as it is or as a part.
-func mustBeClear(t *testing.T, what, text string) {
+// mustBeClear fails when what shows holds a credential, or a signed header.
+func mustBeClear(t *testing.T, what, shown string) {
 	t.Helper()
-	for _, credential := range []string{accessKey, secret, token, secret[:16], token[:16], "Signature="} {
-		if strings.Contains(text, credential) {
-			t.Errorf("%s holds the credential %s: %s", what, credential, text)
+	scan := secretscan.New()
+	for name, credential := range map[string]string{"the key's id": accessKey, "the secret key": secret, "the session token": token} {
+		scan.Add(name, []byte(credential))
+	}
+	for _, f := range scan.Scan(what, []byte(shown)) {
+		t.Error(f)
+	}
+	for _, part := range []string{secret[:16], token[:16], "Signature="} {
+		if strings.Contains(shown, part) {
+			t.Errorf("%s holds %s: %s", what, part, shown)
 		}
 	}
 }
@@ -100,7 +95,7 @@ func TestNoCredentialShows(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, v := range []any{p, *p, id, *id, id.Signer, bound, key, *key} {
-			mustBeClear(t, fmt.Sprintf("a %T", v), printed(v))
+			mustBeClear(t, fmt.Sprintf("a %T", v), secretscan.Printed(v))
 		}
 		for _, operation := range []string{"Sign", "GetPublicKey", "GetCallerIdentity"} {
 			s.set(operation, echo)
@@ -115,7 +110,7 @@ func TestNoCredentialShows(t *testing.T) {
 		mustBeClearError(t, "the identity", err)
 		_, err = aws.PublicKey(context.Background(), keyID, aws.WithConfig(c))
 		mustBeClearError(t, "the key", err)
-		mustBeClear(t, "a provider", printed(fresh))
+		mustBeClear(t, "a provider", secretscan.Printed(fresh))
 	})
 	mustBeClear(t, "what was written", text)
 }
@@ -127,15 +122,7 @@ func mustBeClearError(t *testing.T, what string, err error) {
 		t.Errorf("%s: no error", what)
 		return
 	}
-	mustBeClear(t, what, printed(err))
-	if one := errors.Unwrap(err); one != nil {
-		mustBeClearError(t, what, one)
-	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range many.Unwrap() {
-			mustBeClearError(t, what, e)
-		}
-	}
+	mustBeClear(t, what, secretscan.Printed(err))
 }
 
 // Nor does what the sources of credentials say get through.

@@ -14,6 +14,7 @@ import (
 	"kest.example/kest"
 	"kest.example/kest/identityhost/bearer"
 	"kest.example/kest/internal/issuertest"
+	"kest.example/kest/internal/logtest"
 	"kest.example/kest/keys"
 )
 
@@ -22,12 +23,12 @@ type scene struct {
 	*issuertest.Issuer
 	ed, rs  *issuertest.Key
 	checker *bearer.Checker
-	log     *bytes.Buffer
+	log     *logtest.Buffer
 }
 
 func newScene(t *testing.T, opts ...bearer.Option) *scene {
 	t.Helper()
-	s := &scene{Issuer: issuertest.New(t), ed: issuertest.NewKey(t, "EdDSA", "k2"), rs: issuertest.NewKey(t, "RS256", "k3"), log: &bytes.Buffer{}}
+	s := &scene{Issuer: issuertest.New(t), ed: issuertest.NewKey(t, "EdDSA", "k2"), rs: issuertest.NewKey(t, "RS256", "k3"), log: &logtest.Buffer{}}
 	s.Publish(s.ed)
 	s.Publish(s.rs)
 	set, err := keys.OpenJWKS(s.JWKS(), keys.RetryAfter(time.Millisecond, 10*time.Millisecond), keys.AskAgainAfter(10*time.Millisecond))

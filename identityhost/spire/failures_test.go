@@ -12,6 +12,7 @@ import (
 
 	"kest.example/kest"
 	"kest.example/kest/identityhost/spire"
+	"kest.example/kest/internal/logtest"
 	"kest.example/kest/internal/workloadtest"
 	"kest.example/kest/kesttest"
 )
@@ -107,7 +108,7 @@ func TestErrorsEnd(t *testing.T) {
 
 // An answer that is none leaves the SVID that is there.
 func TestBadAnswer(t *testing.T) {
-	var log syncBuffer
+	var log logtest.Buffer
 	api := serve(t)
 	p := open(t, api, spire.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	before := ready(t, p)

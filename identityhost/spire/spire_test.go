@@ -1,17 +1,16 @@
 package spire_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"kest.example/kest"
 	"kest.example/kest/identityhost/spire"
+	"kest.example/kest/internal/logtest"
 	"kest.example/kest/internal/workloadtest"
 	"kest.example/kest/kesttest"
 )
@@ -200,7 +199,7 @@ func TestChoice(t *testing.T) {
 // A key that Kest doesn't sign with is not used, and the reason stays when the
 // API goes away. Form (b) needs no such key.
 func TestP384(t *testing.T) {
-	var log syncBuffer
+	var log logtest.Buffer
 	api := serve(t, workloadtest.WithKey(workloadtest.P384))
 	p := open(t, api, spire.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	byJWT := open(t, api, spire.WithJWTBinding())
@@ -213,22 +212,4 @@ func TestP384(t *testing.T) {
 	if !errors.Is(p.Ready(), spire.ErrKeyType) {
 		t.Errorf("Ready: %v", p.Ready())
 	}
-}
-
-// syncBuffer is a log that is read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -14,9 +14,10 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"kest.example/kest/internal/logtest"
 )
 
 // Envoy is one running proxy.
@@ -24,7 +25,7 @@ type Envoy struct {
 	Admin string // host:port
 	cmd   *exec.Cmd
 	done  chan struct{}
-	log   logBuffer
+	log   logtest.Buffer
 }
 
 // Root returns the project's folder.
@@ -64,6 +65,15 @@ func FreePorts(n int) ([]int, error) {
 // the address, and waits until it serves, at most 3 minutes. Its working folder
 // is the project's.
 func Start(configuration, admin string, concurrency int) (*Envoy, error) {
+	return start(Root(), nil, configuration, admin, concurrency)
+}
+
+// StartIn is Start in another working folder, where its temporary files are, too.
+func StartIn(dir, configuration, admin string, concurrency int) (*Envoy, error) {
+	return start(dir, []string{"TMPDIR=" + dir}, configuration, admin, concurrency)
+}
+
+func start(dir string, env []string, configuration, admin string, concurrency int) (*Envoy, error) {
 	binary, err := Binary()
 	if err != nil {
 		return nil, err
@@ -82,7 +92,7 @@ func Start(configuration, admin string, concurrency int) (*Envoy, error) {
 	e := &Envoy{Admin: admin, done: make(chan struct{})}
 	e.cmd = exec.Command(binary, "-c", file.Name(), "--concurrency", strconv.Itoa(concurrency), //nolint:gosec // our own tool
 		"--disable-hot-restart", "-l", "warning", "--component-log-level", "wasm:debug", "--file-flush-interval-msec", "100")
-	e.cmd.Dir, e.cmd.Stdout, e.cmd.Stderr = Root(), &e.log, &e.log
+	e.cmd.Dir, e.cmd.Env, e.cmd.Stdout, e.cmd.Stderr = dir, append(os.Environ(), env...), &e.log, &e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {
 		return nil, err
@@ -156,22 +166,4 @@ func (e *Envoy) CPU() (time.Duration, error) {
 		total += time.Duration(ns)
 	}
 	return total, nil
-}
-
-// logBuffer takes what a process writes while others read it.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

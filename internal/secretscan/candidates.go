@@ -10,14 +10,10 @@ import (
 // keySize is the size of an Ed25519 seed and of a P-256 scalar.
 const keySize = 32
 
-// maxBinary is how much binary data is tried for keys: a key is tried in
-// microseconds, and megabytes of machine code look random.
-const maxBinary = 256 << 10
-
 // tryKeys tries each 32 bytes as the private half of a key that is known by its
 // thumbprint.
 func (r *search) tryKeys(how string, data []byte) {
-	if len(r.keyIDs) == 0 || len(data) > maxBinary && !isText(data) {
+	if len(r.keyIDs) == 0 {
 		return
 	}
 	for i := 0; i+keySize <= len(data); i++ {

@@ -31,7 +31,9 @@ func decoded(data []byte, give func(encoding string, inner []byte)) {
 		give("%q", unquote(data))
 	}
 	for _, list := range numberList.FindAllString(string(data), -1) {
-		give("a list", fromList(list))
+		items := numberInList.FindAllString(strings.ReplaceAll(list, "0x", ""), -1)
+		give("a list", fromList(items, 10))
+		give("a list", fromList(items, 16))
 	}
 	runs(data, isBase64, minRun, func(run []byte) {
 		if hexes := hexRun(run); hexes != nil {
@@ -109,24 +111,17 @@ var numberList = regexp.MustCompile(`\b(?:(?:0x)?[0-9a-fA-F]{1,3}(?:, |,| |:)){1
 
 var numberInList = regexp.MustCompile(`[0-9a-fA-F]+`)
 
-// fromList reads a list as decimal where that is possible, else as hex.
-func fromList(list string) []byte {
-	items := numberInList.FindAllString(strings.ReplaceAll(list, "0x", ""), -1)
-	for _, base := range []int{10, 16} {
-		if strings.Contains(list, "0x") && base == 10 {
-			continue
+// fromList reads bytes of a base; nil where one is none.
+func fromList(items []string, base int) []byte {
+	out := make([]byte, len(items))
+	for i, item := range items {
+		n, err := strconv.ParseUint(item, base, 8)
+		if err != nil {
+			return nil
 		}
-		out := make([]byte, 0, len(items))
-		for _, i := range items {
-			if n, err := strconv.ParseUint(i, base, 8); err == nil {
-				out = append(out, byte(n))
-			}
-		}
-		if len(out) == len(items) {
-			return out
-		}
+		out[i] = byte(n)
 	}
-	return nil
+	return out
 }
 
 // unquote decodes what %q and JSON escape, and leaves the rest.

@@ -129,10 +129,14 @@ func (s *Scanner) AddKeyID(thumbprint string) {
 // maxDepth bounds how often an encoding is looked for in what was decoded.
 const maxDepth = 4
 
-// Scan returns the secrets in a text or in binary data, one finding for each
-// secret and form.
+// maxBinary is how much binary data is decoded, and tried for keys: megabytes of
+// machine code look random, and a key takes microseconds to try.
+const maxBinary = 256 << 10
+
+// Scan returns the secrets in a text or in binary data, each once. In more than
+// 256 KiB of binary data only secrets that are known are looked for.
 func (s *Scanner) Scan(source string, data []byte) []Finding {
-	r := &search{Scanner: s, source: source, found: make(map[[2]string]bool), seen: make(map[[sha256.Size]byte]bool)}
+	r := &search{Scanner: s, source: source, found: make(map[string]bool), seen: make(map[[sha256.Size]byte]bool)}
 	r.look("", data, maxDepth)
 	return r.findings
 }
@@ -141,7 +145,7 @@ func (s *Scanner) Scan(source string, data []byte) []Finding {
 type search struct {
 	*Scanner
 	source   string
-	found    map[[2]string]bool
+	found    map[string]bool
 	seen     map[[sha256.Size]byte]bool
 	findings []Finding
 }
@@ -153,6 +157,9 @@ func (r *search) look(how string, data []byte, depth int) {
 	}
 	r.seen[sum] = true
 	r.match(how, data)
+	if len(data) > maxBinary && !isText(data) {
+		return
+	}
 	r.tryKeys(how, data)
 	if depth == 0 {
 		return
@@ -171,9 +178,9 @@ func (r *search) match(how string, data []byte) {
 }
 
 func (r *search) report(secret, form string, before []byte) {
-	if r.found[[2]string{secret, form}] {
+	if r.found[secret] {
 		return
 	}
-	r.found[[2]string{secret, form}] = true
-	r.findings = append(r.findings, Finding{r.source, secret, form, string(before[max(0, len(before)-80):])})
+	r.found[secret] = true
+	r.findings = append(r.findings, Finding{r.source, secret, form, string(before[max(0, len(before)-200):])})
 }

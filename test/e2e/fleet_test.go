@@ -16,6 +16,13 @@ import (
 // onEnvoy runs a filter in an Envoy of its own.
 func onEnvoy(t testing.TB, s fleet.Setup) *fleet.Gateway {
 	t.Helper()
+	_, g := envoyIn(t, t.TempDir(), s)
+	return g
+}
+
+// envoyIn is onEnvoy in a working folder.
+func envoyIn(t testing.TB, dir string, s fleet.Setup) (*envoytest.Envoy, *fleet.Gateway) {
+	t.Helper()
 	ports, err := envoytest.FreePorts(2)
 	if err != nil {
 		t.Fatal(err)
@@ -36,12 +43,12 @@ func onEnvoy(t testing.TB, s fleet.Setup) *fleet.Gateway {
 		y.serveTLS(s.TLS)
 		scheme = "https"
 	}
-	e, err := envoytest.Start(y.String(), fmt.Sprintf("127.0.0.1:%d", ports[0]), max(1, s.Workers))
+	e, err := envoytest.StartIn(dir, y.String(), fmt.Sprintf("127.0.0.1:%d", ports[0]), max(1, s.Workers))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)
-	return &fleet.Gateway{URL: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[1]), Log: e.Log}
+	return e, &fleet.Gateway{URL: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[1]), Log: e.Log}
 }
 
 // certificates are an SVID and the roots of its peers.

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -10,13 +9,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"kest.example/kest/host"
 	"kest.example/kest/identityhost"
 	"kest.example/kest/identityhost/bearer"
 	"kest.example/kest/internal/envoytest"
+	"kest.example/kest/internal/logtest"
 	"kest.example/kest/keys"
 )
 
@@ -51,7 +50,8 @@ func HostPair(cacheDir string) Pair {
 	return Pair{Name: "Go host", Start: func(t testing.TB, ingress, egress Setup) (in, out *Gateway) {
 		shared := host.WithSharedData(host.NewSharedData())
 		list := host.WithFunctions(functions(ingress.Agent.Service()))
-		filter, log := newFilter(t, egress, cacheDir, list, shared)
+		log := &logtest.Buffer{}
+		filter := newFilter(t, egress, cacheDir, log, list, shared)
 		upstream := parse(t, egress.Backend.URL)
 		server := httptest.NewServer(&httputil.ReverseProxy{
 			Rewrite: func(r *httputil.ProxyRequest) {
@@ -82,51 +82,40 @@ func parse(t testing.TB, text string) *url.URL {
 	return u
 }
 
-// logBuffer is a log that two may use at once.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+// logger writes whatever a filter and what stands around it say.
+func logger(log *logtest.Buffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
 }
 
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func newFilter(t testing.TB, s Setup, cacheDir string, options ...host.Option) (*host.Filter, *logBuffer) {
+func newFilter(t testing.TB, s Setup, cacheDir string, log *logtest.Buffer, options ...host.Option) *host.Filter {
 	t.Helper()
 	wasm, err := os.ReadFile(filepath.Join(envoytest.Root(), "wasm", s.Guest))
 	if err != nil {
 		t.Fatalf("%v: run make wasm", err)
 	}
-	log := &logBuffer{}
-	options = append(options, host.WithLogger(slog.New(slog.NewTextHandler(log, nil))), host.WithCompileCache(cacheDir))
+	options = append(options, host.WithLogger(logger(log)), host.WithCompileCache(cacheDir))
 	filter, err := host.New(context.Background(), wasm, []byte(s.Config), options...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
 	t.Cleanup(func() { _ = filter.Close(context.Background()) })
-	return filter, log
+	return filter
 }
 
 // startHost runs the filter in front of a reverse proxy.
 func startHost(t testing.TB, s Setup, cacheDir string, options ...host.Option) *Gateway {
 	t.Helper()
+	log := &logtest.Buffer{}
 	check := func(next http.Handler) http.Handler { return next }
 	if s.JWT != nil {
-		checker := s.JWT.checker(t)
+		checker := s.JWT.checker(t, logger(log))
 		check = checker.Middleware
 		options = append(options, host.WithProperties(checker.Properties))
 	}
-	filter, log := newFilter(t, s, cacheDir, options...)
-	server := httptest.NewUnstartedServer(check(filter.Handler(httputil.NewSingleHostReverseProxy(parse(t, s.Backend.URL)))))
+	proxy := httputil.NewSingleHostReverseProxy(parse(t, s.Backend.URL))
+	proxy.ErrorLog = slog.NewLogLogger(logger(log).Handler(), slog.LevelWarn)
+	server := httptest.NewUnstartedServer(check(newFilter(t, s, cacheDir, log, options...).Handler(proxy)))
+	server.Config.ErrorLog = proxy.ErrorLog
 	if s.TLS != nil {
 		server.TLS = s.TLS.Config
 		server.StartTLS()
@@ -137,13 +126,13 @@ func startHost(t testing.TB, s Setup, cacheDir string, options ...host.Option) *
 	return &Gateway{URL: server.URL, Log: log.String}
 }
 
-func (j *JWT) checker(t testing.TB) *bearer.Checker {
+func (j *JWT) checker(t testing.TB, log *slog.Logger) *bearer.Checker {
 	t.Helper()
 	jwks, err := keys.NewStaticJWKS([]byte(j.JWKS))
 	if err != nil {
 		t.Fatal(err)
 	}
-	checker, err := bearer.New(j.Issuer, j.Audience, jwks)
+	checker, err := bearer.New(j.Issuer, j.Audience, jwks, bearer.WithLogger(log))
 	if err != nil {
 		t.Fatal(err)
 	}
