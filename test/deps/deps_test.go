@@ -61,6 +61,7 @@ var rules = map[string][]string{
 	"/policy/table":      {""},
 	"/policy/library":    {},
 	"/policy/check":      {"", "/policy/rego"},
+	"/policy/rego":       {""},
 	"/plugin":            {"", "/baggage", "/policy/opa", "/policy/cedaragent"},
 	"/plugin/proxywasm":  {},
 	"/plugin/vm":         {"/plugin", "/plugin/proxywasm"},
@@ -69,6 +70,8 @@ var rules = map[string][]string{
 	"/wasm":              {},
 
 	"/policy/library/librarytest": {"", "/policy/library"},
+	"/policy/rego/regowasm":       {"", "/policy/rego"},
+	"/plugin/regopolicy":          {"", "/plugin"},
 
 	"/keys":                    {""},
 	"/identityhost/spire":      {""},
@@ -91,6 +94,21 @@ func TestRooms(t *testing.T) {
 			if !slices.Contains(may, own) {
 				t.Errorf("%s imports %s", module+room, i)
 			}
+		}
+	}
+}
+
+// OPA is for who compiles or asks it natively: neither a guest nor the Go host
+// that runs what was compiled.
+func TestOPAStaysOut(t *testing.T) {
+	const opa = "github.com/open-policy-agent/opa"
+	if !slices.ContainsFunc(list(t, nil, "-deps", "./policy/rego/regowasm"), func(d string) bool { return strings.HasPrefix(d, opa) }) {
+		t.Fatal("the compiler does not import OPA: the rule is stale")
+	}
+	deps := list(t, nil, "-deps", "./host", "./plugin/regopolicy", "./internal/regorun", "./internal/regolink")
+	for _, d := range append(deps, list(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, "-deps", "./guest/policy")...) {
+		if strings.HasPrefix(d, opa) || d == module+"/wasm" {
+			t.Errorf("a guest or the Go host pulls in %s", d)
 		}
 	}
 }
