@@ -31,11 +31,11 @@ func newLocator(c console, path string) *locator {
 }
 
 // fault says where a configuration's error stands.
-func (l *locator) fault(err error) check.Fault {
+func (l *locator) fault(err error) *check.Fault {
 	if broken, ok := errors.AsType[*plugin.ConfigError](err); ok {
-		return check.Fault{File: l.file, Line: l.line(broken.Path), Text: strings.TrimPrefix(err.Error(), "configuration: ")}
+		return &check.Fault{File: l.file, Line: l.line(broken.Path), Text: strings.TrimPrefix(err.Error(), "configuration: ")}
 	}
-	return check.Fault{File: l.file, Line: 1, Text: err.Error()}
+	return &check.Fault{File: l.file, Line: 1, Text: err.Error()}
 }
 
 // line returns where the member of a path such as routes[2].match.path stands,

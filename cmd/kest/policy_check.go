@@ -44,7 +44,7 @@ func (p *policyCheckCmd) Run(c console) error {
 	if p.JSON {
 		list := []checkedFault{}
 		for _, f := range faults {
-			list = append(list, checkedFault(f))
+			list = append(list, checkedFault(*f))
 		}
 		writeJSON(c, list)
 	} else {
@@ -151,8 +151,8 @@ func isConfiguration(path string) bool {
 	return err == nil && strings.Contains(string(text), "workload") && strings.Contains(string(text), "policies")
 }
 
-func (s *sources) check(c console) ([]check.Fault, error) {
-	var faults []check.Fault
+func (s *sources) check(c console) (check.Faults, error) {
+	var faults check.Faults
 	for _, path := range s.cedar {
 		text, err := c.read(path)
 		if err != nil {
@@ -186,17 +186,17 @@ func (s *sources) check(c console) ([]check.Fault, error) {
 	return faults, nil
 }
 
-func tableFaults(err error) (list []check.Fault) {
+func tableFaults(err error) (list check.Faults) {
 	if faults, ok := errors.AsType[table.Faults](err); ok {
 		for _, f := range faults {
-			list = append(list, check.Fault{File: f.File, Line: f.Line, Text: f.Text})
+			list = append(list, &check.Fault{File: f.File, Line: f.Line, Text: f.Text})
 		}
 	}
 	return list
 }
 
 // checkConfiguration checks a configuration, and the Cedar in it.
-func checkConfiguration(c console, path string) ([]check.Fault, error) {
+func checkConfiguration(c console, path string) (check.Faults, error) {
 	text, err := c.readDocument(path)
 	if err != nil {
 		return nil, err
@@ -204,7 +204,7 @@ func checkConfiguration(c console, path string) ([]check.Fault, error) {
 	lines := newLocator(c, path)
 	config, err := plugin.ParseConfig(text)
 	if err != nil {
-		return []check.Fault{lines.fault(err)}, nil
+		return check.Faults{lines.fault(err)}, nil
 	}
 	known := make(map[string]bool)
 	for _, name := range config.Rego {
@@ -215,7 +215,7 @@ func checkConfiguration(c console, path string) ([]check.Fault, error) {
 			known[name] = true
 		}
 	}
-	var faults []check.Fault
+	var faults check.Faults
 	for name, policy := range config.Cedar {
 		known[name] = true
 		faults = append(faults, check.Cedar(path, lines.line("policies.cedar."+name), name, policy)...)
@@ -223,6 +223,6 @@ func checkConfiguration(c console, path string) ([]check.Fault, error) {
 	if err := config.CheckPolicies(func(name string) bool { return known[name] }); err != nil {
 		faults = append(faults, lines.fault(err))
 	}
-	slices.SortFunc(faults, func(a, b check.Fault) int { return a.Line - b.Line })
+	slices.SortFunc(faults, func(a, b *check.Fault) int { return a.Line - b.Line })
 	return faults, nil
 }

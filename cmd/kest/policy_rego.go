@@ -65,7 +65,7 @@ func regoUnderTest(t *table.Table) (tableEngine, error) {
 
 // checkRego checks a folder, or a file that was named by itself and may be part
 // of one.
-func checkRego(path string) ([]check.Fault, error) {
+func checkRego(path string) (check.Faults, error) {
 	folder, err := folderOrFile(path)
 	if err != nil {
 		return nil, err

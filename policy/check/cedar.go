@@ -13,11 +13,12 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/fault"
 )
 
 // Cedar checks the text of one named policy. Lines count from the line given,
 // where the text stands in the file.
-func Cedar(file string, line int, policy, source string) []Fault {
+func Cedar(file string, line int, policy, source string) Faults {
 	c := cedarCheck{file: file, from: line - 1, policy: policy, source: source}
 	if !kest.ValidPolicyName(policy) {
 		c.fail(1, strconv.Quote(policy)+" is no policy name")
@@ -42,7 +43,7 @@ func Cedar(file string, line int, policy, source string) []Fault {
 	if len(list) > 0 && !permits {
 		c.fail(1, "it holds no permit and could never allow")
 	}
-	return sorted(c.faults)
+	return c.faults.Sorted()
 }
 
 type cedarCheck struct {
@@ -50,11 +51,11 @@ type cedarCheck struct {
 	from   int // lines of the file before the text
 	policy string
 	source string
-	faults []Fault
+	faults Faults
 }
 
 func (c *cedarCheck) fail(line int, text string) {
-	c.faults = append(c.faults, Fault{c.file, c.from + max(line, 1), text})
+	c.faults = append(c.faults, fault.New(c.file, c.from+max(line, 1), text))
 }
 
 var atLine = regexp.MustCompile(`:(\d+):\d+`)

@@ -8,7 +8,7 @@ import (
 	"kest.example/kest/policy/check"
 )
 
-func lines(faults []check.Fault) (list []int) {
+func lines(faults check.Faults) (list []int) {
 	for _, f := range faults {
 		list = append(list, f.Line)
 	}

@@ -3,26 +3,10 @@
 // that can never match (POLICY.md, Commands).
 package check
 
-import (
-	"cmp"
-	"slices"
-	"strconv"
-	"strings"
-)
+import "kest.example/kest/internal/fault"
 
 // Fault is one thing that is wrong, and where.
-type Fault struct {
-	File string
-	Line int
-	Text string
-}
+type Fault = fault.Fault
 
-func (f Fault) Error() string { return f.File + ":" + strconv.Itoa(f.Line) + ": " + f.Text }
-
-// sorted orders faults by file and line, each once.
-func sorted(faults []Fault) []Fault {
-	slices.SortFunc(faults, func(a, b Fault) int {
-		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), strings.Compare(a.Text, b.Text))
-	})
-	return slices.Compact(faults)
-}
+// Faults are all that is wrong, by file and line.
+type Faults = fault.List

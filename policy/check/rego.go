@@ -8,41 +8,42 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"kest.example/kest/internal/fault"
 	"kest.example/kest/policy/rego"
 )
 
 // Rego checks a folder of modules, named below prefix in faults; WithoutPolicies
 // is for files that were named by themselves. An error is a folder that can't
 // be read.
-func Rego(fsys fs.FS, prefix string, options ...rego.Option) ([]Fault, error) {
+func Rego(fsys fs.FS, prefix string, options ...rego.Option) (Faults, error) {
 	b, err := rego.LoadFS(fsys, prefix, append(options, rego.WithInputSchema(inputSchema()))...)
 	if list, ok := errors.AsType[rego.Faults](err); ok {
-		faults := make([]Fault, len(list))
+		faults := make(Faults, len(list))
 		for i, f := range list {
-			faults[i] = Fault{f.File, f.Line, said(f.Text)}
+			faults[i] = fault.New(f.File, f.Line, said(f.Text))
 		}
-		return sorted(faults), nil
+		return faults.Sorted(), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var faults []Fault
+	var faults Faults
 	reached := make(map[string]bool)
 	for _, r := range b.AllowRules() {
 		if text, may := b.AllowType(r.Policy); !may && !reached[r.Policy] {
-			faults = append(faults, Fault{r.File, r.Line, "allow is " + text + ": only the boolean true allows"})
+			faults = append(faults, fault.New(r.File, r.Line, "allow is "+text+": only the boolean true allows"))
 		}
 		reached[r.Policy] = true
 		if never(r.Node) {
-			faults = append(faults, Fault{r.File, r.Line, "this allow can never hold: its conditions contradict each other"})
+			faults = append(faults, fault.New(r.File, r.Line, "this allow can never hold: its conditions contradict each other"))
 		}
 	}
 	for _, p := range b.Policies {
 		if !reached[p.Name] {
-			faults = append(faults, Fault{prefix, 1, "policy " + p.Name + " has no rule allow beside a default: it never changes its mind"})
+			faults = append(faults, fault.New(prefix, 1, "policy "+p.Name+" has no rule allow beside a default: it never changes its mind"))
 		}
 	}
-	return sorted(faults), nil
+	return faults.Sorted(), nil
 }
 
 // said puts OPA's words about an input that isn't there into ours.

@@ -9,7 +9,7 @@ import (
 	"kest.example/kest/policy/rego"
 )
 
-func regoFaults(t *testing.T, text string, options ...rego.Option) []check.Fault {
+func regoFaults(t *testing.T, text string, options ...rego.Option) check.Faults {
 	t.Helper()
 	faults, err := check.Rego(fstest.MapFS{"p.rego": &fstest.MapFile{Data: []byte(text)}}, "policies", options...)
 	if err != nil {

@@ -52,7 +52,7 @@ func (l *loader) compileModules(modules map[string]*ast.Module) *ast.Compiler {
 func (l *loader) compileFaults(errs ast.Errors, refused Faults) {
 	for _, e := range errs {
 		f := faultOf(l.prefix, e)
-		if !l.lost.explains(l.packageOf(f.File), e.Message) && !refused.has(f.File, f.Line) {
+		if !l.lost.explains(l.packageOf(f.File), e.Message) && !slices.ContainsFunc(refused, func(r *Fault) bool { return r.File == f.File && r.Line == f.Line }) {
 			l.faults = append(l.faults, f)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/fault"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -73,7 +74,7 @@ type loader struct {
 func (l *loader) name(file string) string { return path.Join(l.prefix, file) }
 
 func (l *loader) fault(at *ast.Location, text string) {
-	l.faults = append(l.faults, &Fault{at.File, at.Row, text})
+	l.faults = append(l.faults, fault.New(at.File, at.Row, text))
 }
 
 func (l *loader) load() (*Bundle, error) {
@@ -81,14 +82,14 @@ func (l *loader) load() (*Bundle, error) {
 		return nil, err
 	}
 	if len(l.bundle.Modules) == 0 {
-		l.faults = append(l.faults, &Fault{l.prefix, 1, "the folder has no .rego file"})
+		l.faults = append(l.faults, fault.New(l.prefix, 1, "the folder has no .rego file"))
 	}
 	l.parse()
 	l.refuseBuiltins()
 	l.policies()
 	l.compile()
 	if len(l.faults) > 0 {
-		return nil, l.faults.sorted()
+		return nil, l.faults.Sorted()
 	}
 	return l.bundle, nil
 }
@@ -105,7 +106,7 @@ func (l *loader) read() error {
 		case d.IsDir() || !strings.HasSuffix(file, ".rego") || strings.HasSuffix(file, "_test.rego"):
 			return nil
 		case len(l.bundle.Modules) == maxModules:
-			l.faults = append(l.faults, &Fault{l.prefix, 1, "the folder has more than 10000 modules"})
+			l.faults = append(l.faults, fault.New(l.prefix, 1, "the folder has more than 10000 modules"))
 			return fs.SkipAll
 		}
 		f, err := l.fsys.Open(file)
@@ -114,7 +115,7 @@ func (l *loader) read() error {
 		}
 		text, err := readAtMost(f, maxModule)
 		if errors.Is(err, errTooLong) {
-			l.faults = append(l.faults, &Fault{l.name(file), 1, "the module is longer than 4 MiB"})
+			l.faults = append(l.faults, fault.New(l.name(file), 1, "the module is longer than 4 MiB"))
 			return nil
 		}
 		l.bundle.Modules = append(l.bundle.Modules, Module{Path: file, Text: text})
@@ -166,7 +167,7 @@ func (l *loader) readData() error {
 }
 
 func (l *loader) dataFault(line int, text string) {
-	l.faults = append(l.faults, &Fault{l.dataFile, line, "the root document " + text})
+	l.faults = append(l.faults, fault.New(l.dataFile, line, "the root document "+text))
 }
 
 func (l *loader) parse() {
@@ -178,7 +179,7 @@ func (l *loader) parse() {
 		case err != nil:
 			l.faults = append(l.faults, faultsOf(name, err)...)
 		case parsed == nil:
-			l.faults = append(l.faults, &Fault{name, 1, "the module is empty"})
+			l.faults = append(l.faults, fault.New(name, 1, "the module is empty"))
 		case meetsLibrary(parsed.Package.Path) && len(parsed.Package.Path) >= len(libraryPath):
 			l.fault(parsed.Package.Location, "the package "+parsed.Package.Path.String()+" is Kest's own")
 		default:
@@ -249,7 +250,7 @@ func (l *loader) policies() {
 		b.Policies = append(b.Policies, Policy{Name: name, Digest: digest(name), ref: m.parsed.Package.Path.Append(ast.StringTerm("allow"))})
 	}
 	if len(b.Policies) == 0 && len(l.faults) == 0 && !l.libraryOnly {
-		l.faults = append(l.faults, &Fault{l.prefix, 1, "no package has a rule allow: there is no policy"})
+		l.faults = append(l.faults, fault.New(l.prefix, 1, "no package has a rule allow: there is no policy"))
 	}
 	slices.SortFunc(b.Policies, func(a, b Policy) int { return strings.Compare(a.Name, b.Name) })
 }

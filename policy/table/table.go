@@ -5,10 +5,10 @@ package table
 import (
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/fault"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -37,24 +37,10 @@ type Case struct {
 }
 
 // Fault is one thing that is wrong, and where.
-type Fault struct {
-	File string
-	Line int
-	Text string
-}
-
-func (f *Fault) Error() string { return f.File + ":" + strconv.Itoa(f.Line) + ": " + f.Text }
+type Fault = fault.Fault
 
 // Faults are all that is wrong with a file, by line.
-type Faults []*Fault
-
-func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i, one := range f {
-		lines[i] = one.Error()
-	}
-	return strings.Join(lines, "\n")
-}
+type Faults = fault.List
 
 // Parse reads a table's text. The error is Faults: all that is wrong with it.
 func Parse(path string, text []byte) (*Table, error) {
@@ -77,7 +63,7 @@ type reader struct {
 }
 
 func (r *reader) fail(line int, text string) {
-	r.faults = append(r.faults, &Fault{r.t.Path, line, text})
+	r.faults = append(r.faults, fault.New(r.t.Path, line, text))
 }
 
 // known refuses members that nobody reads.

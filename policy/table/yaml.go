@@ -8,6 +8,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"kest.example/kest/internal/fault"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -29,14 +30,14 @@ func parseYAML(path string, text []byte) (*document, *Fault) {
 		if at, ok := errors.AsType[yaml.Error](err); ok && at.GetToken() != nil {
 			line, said = at.GetToken().Position.Line, at.GetMessage()
 		}
-		return &Fault{path, line, said}
+		return fault.New(path, line, said)
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, broken(err)
 	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
-		return nil, &Fault{path, 1, "the file holds no table, or more than one"}
+		return nil, fault.New(path, 1, "the file holds no table, or more than one")
 	}
 	j, err := yaml.YAMLToJSON(text)
 	if err != nil {
