@@ -50,6 +50,10 @@ func stageGuest(b *testing.B) api.Module {
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
+	shrink := exec.Command("go", "run", "../../internal/tools/wasmshrink", file, file) // as build.sh does
+	if out, err := shrink.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
 	code, err := os.ReadFile(file)
 	if err != nil {
 		b.Fatal(err)

@@ -1,14 +1,17 @@
-// Command wasmshrink makes the code of a module that Go built smaller without
-// changing what it does, and drops its custom sections.
+// Command wasmshrink makes the code of a module that Go built smaller and
+// faster without changing what it does, and drops its custom sections.
 //
 //	wasmshrink IN OUT
 //
-// Before every call Go's compiler writes the same nine instructions, which
-// push a return address onto Go's own stack: 20 bytes, 25,000 times in a guest.
-// wasmshrink puts them into one function that is called instead. Envoy compiles
-// every byte of a module before it serves, so that is start-up time. Functions
-// in which speed counts keep theirs. In all of them the way to a larger stack,
-// which is seldom taken, is shared too, and instructions that do nothing go.
+// Go's compiler writes every jump as a way through a table of all blocks; here
+// they become the loops and branches that WebAssembly has (package wasmflow).
+//
+// Before every call it writes the same nine instructions, which push a return
+// address onto Go's own stack: 20 bytes, 25,000 times in a guest. wasmshrink
+// puts them into one function that is called instead. Envoy compiles every byte
+// of a module before it serves, so that is start-up time. Functions in which
+// speed counts keep theirs. In all of them the way to a larger stack, which is
+// seldom taken, is shared too, and instructions that do nothing go.
 //
 // A guest that asks a policy module (package regolink) is linked with a stub
 // that has none, so that it imports nothing which a proxy lacks.

@@ -7,9 +7,11 @@ import (
 	"strings"
 
 	"kest.example/kest/internal/wasmbin"
+	"kest.example/kest/internal/wasmflow"
 )
 
-// shrink returns the module with the pushes and pops of frames in two functions.
+// shrink returns the module with structured control flow, and with the pushes
+// and pops of frames in two functions.
 func shrink(module []byte) ([]byte, error) {
 	m, err := wasmbin.Parse(module)
 	if err != nil {
@@ -20,6 +22,9 @@ func shrink(module []byte) ([]byte, error) {
 		if names, err = wasmbin.ParseFunctionNames(section); err != nil {
 			return nil, err
 		}
+	}
+	if _, _, err = wasmflow.Structure(m, names); err != nil {
+		return nil, err
 	}
 	functions := len(m.Code)
 	s := newShrinker(m, names)
