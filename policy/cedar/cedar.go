@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -20,17 +19,19 @@ import (
 )
 
 // Engine holds named policies. It implements kest.Engine and
-// kest.PolicyDigester and is safe for concurrent use.
+// kest.PolicyDigester and is safe for concurrent use. It remembers a fixed number
+// of values that it made Cedar's for earlier requests, and never a decision.
 type Engine struct {
 	policies map[string]*policy
 	entities types.EntityGetter
 }
 
 type policy struct {
-	set    cedargo.PolicyMap
+	set    *statements
+	plan   plan
+	lazy   *lazy // nil where the text uses the context as a whole
 	action types.EntityUID
 	digest string
-	plan   plan
 }
 
 // PolicyError says which policy's text is not Cedar, and where.
@@ -51,6 +52,9 @@ func (emptyPolicyError) Error() string { return "it holds no policy and could ne
 
 // New parses the policies, name to Cedar text. Entities may be nil.
 func New(policies map[string]string, entities types.EntityGetter) (*Engine, error) {
+	if entities == nil {
+		entities = types.EntityMap{}
+	}
 	e := &Engine{policies: make(map[string]*policy, len(policies)), entities: entities}
 	for name, text := range policies {
 		p, err := parse(name, text)
@@ -62,8 +66,7 @@ func New(policies map[string]string, entities types.EntityGetter) (*Engine, erro
 	return e, nil
 }
 
-// parse reads one policy's text, and makes it ready in the cheapest form that
-// means the same.
+// parse reads one policy's text.
 func parse(name, text string) (*policy, error) {
 	list, err := cedargo.NewPolicyListFromBytes(name+".cedar", []byte(text))
 	if err != nil {
@@ -72,21 +75,16 @@ func parse(name, text string) (*policy, error) {
 	if len(list) == 0 {
 		return nil, emptyPolicyError{}
 	}
-	tokens := tokenize(text)
-	uses := usageOfTokens(tokens)
-	plan := planOf(uses)
-	if flat, ok := flatten(text, tokens, uses); ok {
-		if same, err := cedargo.NewPolicyListFromBytes(name+".cedar", []byte(flat)); err == nil && len(same) == len(list) {
-			list, plan = same, flatPlan(uses)
-		}
-	}
 	sum := sha256.Sum256([]byte(text))
+	tokens := tokenize(text)
 	p := &policy{
-		set: make(cedargo.PolicyMap, len(list)), action: types.NewEntityUID("Action", types.String(name)),
-		plan: plan, digest: hex.EncodeToString(sum[:]),
+		set: statementsOf(list), plan: planOf(usageOfTokens(tokens)),
+		action: types.NewEntityUID("Action", types.String(name)), digest: hex.EncodeToString(sum[:]),
 	}
-	for i, one := range list {
-		p.set[types.PolicyID("policy"+strconv.Itoa(i))] = one
+	if other, uses, ok := rewrite(text, tokens); ok {
+		if same, err := cedargo.NewPolicyListFromBytes(name+".cedar", []byte(other)); err == nil && len(same) == len(list) {
+			p.lazy = lazyOf(statementsOf(same), uses)
+		}
 	}
 	return p, nil
 }
@@ -121,88 +119,74 @@ func (e diagnosticError) Error() string {
 	for i, d := range e {
 		texts[i] = string(d.PolicyID) + ": " + d.Message
 	}
-	slices.Sort(texts) // cedar-go goes over a map
 	return "cedar: " + strings.Join(texts, "; ")
 }
 
 // Evaluate implements kest.Engine. A diagnostic error denies, even where
 // another policy of the text allowed.
 func (e *Engine) Evaluate(_ context.Context, name string, c *kest.Context) (kest.Decision, error) {
-	d, diagnostic, err := e.authorize(name, c)
-	if err == nil {
-		d.Reason = reason(d.Allow, diagnostic.Reasons)
-	}
+	d, _, err := e.authorize(name, c)
 	return d, err
 }
 
 // Explain is Evaluate, and the lines of the statements that decided.
 func (e *Engine) Explain(name string, c *kest.Context) (d kest.Decision, lines []int, err error) {
-	d, diagnostic, err := e.authorize(name, c)
+	d, reasons, err := e.authorize(name, c)
 	if err != nil {
 		return d, nil, err
 	}
-	d.Reason = reason(d.Allow, diagnostic.Reasons)
-	return d, linesOf(diagnostic.Reasons), nil
+	return d, linesOf(reasons), nil
 }
 
 // Statements returns the line of each statement of a policy, in its order.
 func (e *Engine) Statements(name string) (lines []int) {
 	if p := e.policies[name]; p != nil {
-		for _, one := range p.set {
+		for _, one := range p.set.list {
 			lines = append(lines, one.Position().Line)
 		}
 	}
-	slices.Sort(lines)
 	return lines
 }
 
-func (e *Engine) authorize(name string, c *kest.Context) (kest.Decision, types.Diagnostic, error) {
+func (e *Engine) authorize(name string, c *kest.Context) (kest.Decision, []types.DiagnosticReason, error) {
 	p := e.policies[name]
 	if p == nil {
-		return kest.Decision{}, types.Diagnostic{}, unknownPolicyError(name)
-	}
-	record, err := p.plan.record(c)
-	if err != nil {
-		return kest.Decision{}, types.Diagnostic{}, err
+		return kest.Decision{}, nil, unknownPolicyError(name)
 	}
 	resource := c.Object.ID
 	if resource == "" {
 		resource = "*"
 	}
-	allowed, diagnostic := cedargo.Authorize(p.set, e.entities, cedargo.Request{
+	allowed, diagnostic, err := p.ask(c, e.entities, cedargo.Request{
 		Principal: types.NewEntityUID("Workload", types.String(c.Subject.Workload)),
 		Action:    p.action,
 		Resource:  types.NewEntityUID("Resource", types.String(resource)),
-		Context:   record,
 	})
+	if err != nil {
+		return kest.Decision{}, nil, err
+	}
 	d := kest.Decision{Revision: p.digest}
 	if len(diagnostic.Errors) > 0 {
-		return d, diagnostic, diagnosticError(diagnostic.Errors)
+		return d, nil, diagnosticError(diagnostic.Errors)
 	}
 	d.Allow = allowed == cedargo.Allow
-	return d, diagnostic, nil
+	d.Reason = p.set.reason(d.Allow, diagnostic.Reasons)
+	return d, diagnostic.Reasons, nil
 }
 
-// reason names the statements that decided, by their line in the text.
-func reason(allowed bool, reasons []types.DiagnosticReason) string {
-	if len(reasons) == 0 {
-		return "no permit applies"
-	}
-	text := "forbidden by"
-	if allowed {
-		text = "permitted by"
-	}
-	for _, line := range linesOf(reasons) {
-		text += " line " + strconv.Itoa(line)
-	}
-	return text
-}
+// ask evaluates the lazy form, and the text itself where that can't answer.
 
-func linesOf(reasons []types.DiagnosticReason) []int {
-	lines := make([]int, len(reasons))
-	for i, r := range reasons {
-		lines[i] = r.Position.Line
+func (p *policy) ask(c *kest.Context, entities types.EntityGetter, request cedargo.Request) (cedargo.Decision, types.Diagnostic, error) {
+	if p.lazy != nil {
+		if allowed, diagnostic, ok := p.lazy.ask(c, entities, request); ok {
+			return allowed, diagnostic, nil
+		}
 	}
-	slices.Sort(lines) // cedar-go goes over a map
-	return lines
+	record, err := p.plan.record(c)
+	if err != nil {
+		return cedargo.Deny, types.Diagnostic{}, err
+	}
+	request.Context = record
+	allowed, diagnostic := cedargo.Authorize(p.set, entities, request)
+	return allowed, diagnostic, nil
 }

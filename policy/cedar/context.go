@@ -1,121 +1,100 @@
 package cedar
 
 import (
-	"strconv"
-	"sync"
-
 	"github.com/cedar-policy/cedar-go/types"
 
 	"kest.example/kest"
 	"kest.example/kest/internal/jcs"
 )
 
-// valueError is an attribute that Cedar can't hold.
-type valueError string
-
-func (e valueError) Error() string { return "cedar: " + string(e) + " is a number that is no integer" }
-
 // field is one member of the context: what it is in Cedar, nil where it is null
-// and left out. Uses says what is used below it. An object of configuration is
-// there as JSON.
+// and left out. Uses says what is used below it. A list of strings and an object
+// of configuration are there as such.
 type field struct {
-	name string
-	get  func(c *kest.Context, uses *usage) (types.Value, error)
-	json func(c *kest.Context) *jcs.Value
+	name   string
+	get    getter
+	list   func(c *kest.Context) []string
+	json   func(c *kest.Context) *jcs.Value
+	record bool // always a record, of members that the policy names
+	steady bool // never null, and of a deployment's vocabulary: much the same from request to request
 }
+
+type getter = func(c *kest.Context, uses *usage) types.Value
 
 // plan is the fields that one policy uses, found once.
 type plan []plannedField
 
 type plannedField struct {
 	name  types.String
-	get   func(c *kest.Context, uses *usage) (types.Value, error)
 	uses  *usage
+	get   getter
+	list  func(c *kest.Context) []string
 	json  func(c *kest.Context) *jcs.Value
-	known *conversions // of json
-	in    plan         // of a nested record
+	known *objects // of json
+	in    plan     // of a nested record
 }
 
-// conversions are objects of configuration that were converted before. They are
-// the same from request to request, and never change.
-type conversions struct {
-	mu sync.Mutex
-	by map[*jcs.Value]types.Value
+func (f *plannedField) value(c *kest.Context) (types.Value, error) {
+	switch {
+	case f.json != nil:
+		return f.known.convert(f.json(c), f.uses)
+	case f.list != nil:
+		return stringSet(f.list(c)), nil
+	case f.get != nil:
+		return f.get(c, f.uses), nil
+	}
+	return f.in.record(c)
 }
-
-// maxConversions bounds them, where objects are made for each request after all.
-const maxConversions = 64
-
-func (k *conversions) convert(name string, v *jcs.Value, uses *usage) (types.Value, error) {
-	if v == nil {
-		return emptyRecord, nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if known := k.by[v]; known != nil {
-		return known, nil
-	}
-	value, err := convert(name, v, uses)
-	if err == nil && len(k.by) < maxConversions {
-		k.by[v] = value
-	}
-	return value, err
-}
-
-var emptyRecord = types.NewRecord(nil)
 
 // planOf chooses what a policy uses of the nested form of CONTRACT 6, the flat
 // names of two levels, and the short names.
 func planOf(uses *usage) plan {
 	var p plan
-	for _, s := range [...]struct {
-		name   string
-		fields []field
-	}{{"subject", subjectFields}, {"object", objectFields}, {"environment", environmentFields}, {"lineage", lineageFields}} {
+	for _, s := range sections() {
 		if below, used := uses.wants(s.name); used {
 			p = append(p, plannedField{name: types.String(s.name), in: plan{}.choose("", s.fields, below)})
 		}
-		if s.name != "lineage" && uses.flat() {
+		if s.flat && uses.flat() {
 			p = p.choose(s.name+".", s.fields, uses)
 		}
 	}
-	return p.choose("", shortFields, uses)
+	for _, s := range shortNames {
+		if below, used := uses.wants(s.name); used {
+			f, _ := member(s.section, s.member)
+			p = append(p, planned(s.name, *f, below))
+		}
+	}
+	return p
 }
 
 // choose adds the fields that are used.
 func (p plan) choose(prefix string, fields []field, uses *usage) plan {
 	for _, f := range fields {
 		if below, used := uses.wants(prefix + f.name); used {
-			one := plannedField{name: types.String(prefix + f.name), get: f.get, uses: below, json: f.json}
-			if f.json != nil {
-				one.known = &conversions{by: make(map[*jcs.Value]types.Value)}
-			}
-			p = append(p, one)
+			p = append(p, planned(prefix+f.name, f, below))
 		}
 	}
 	return p
+}
+
+func planned(name string, f field, uses *usage) plannedField {
+	one := plannedField{name: types.String(name), uses: uses, get: f.get, list: f.list, json: f.json}
+	if f.json != nil {
+		one.known = &objects{}
+	}
+	return one
 }
 
 // record makes the record of a plan.
 func (p plan) record(c *kest.Context) (types.Record, error) {
 	m := make(types.RecordMap, len(p))
 	for i := range p {
-		f := &p[i]
-		var v types.Value
-		var err error
-		switch {
-		case f.json != nil:
-			v, err = f.known.convert(string(f.name), f.json(c), f.uses)
-		case f.get != nil:
-			v, err = f.get(c, f.uses)
-		default:
-			v, err = f.in.record(c)
-		}
+		v, err := p[i].value(c)
 		if err != nil {
-			return types.Record{}, err
+			return types.Record{}, within(string(p[i].name), err)
 		}
 		if v != nil {
-			m[f.name] = v
+			m[p[i].name] = v
 		}
 	}
 	return types.NewRecord(m), nil
@@ -123,210 +102,120 @@ func (p plan) record(c *kest.Context) (types.Record, error) {
 
 func buildContext(c *kest.Context, uses *usage) (types.Record, error) { return planOf(uses).record(c) }
 
-type getter = func(c *kest.Context, uses *usage) (types.Value, error)
-
 // text is a string; what is empty is null.
 func text(get func(c *kest.Context) string) getter {
-	return func(c *kest.Context, _ *usage) (types.Value, error) {
+	return func(c *kest.Context, _ *usage) types.Value {
 		if s := get(c); s != "" {
-			return types.String(s), nil
+			return types.String(s)
 		}
-		return nil, nil
+		return nil
 	}
 }
 
 // word is a string that is never null.
 func word(get func(c *kest.Context) string) getter {
-	return func(c *kest.Context, _ *usage) (types.Value, error) { return types.String(get(c)), nil }
+	return func(c *kest.Context, _ *usage) types.Value { return types.String(get(c)) }
 }
 
 func integer(get func(c *kest.Context) int64) getter {
-	return func(c *kest.Context, _ *usage) (types.Value, error) { return types.Long(get(c)), nil }
+	return func(c *kest.Context, _ *usage) types.Value { return types.Long(get(c)) }
 }
 
-func texts(get func(c *kest.Context) []string) getter {
-	return func(c *kest.Context, _ *usage) (types.Value, error) { return stringSet(get(c)), nil }
-}
-
-func isRoot(c *kest.Context, _ *usage) (types.Value, error) {
-	return types.Boolean(c.Environment.IsRoot), nil
+func isRoot(c *kest.Context, _ *usage) types.Value {
+	return types.Boolean(c.Environment.IsRoot)
 }
 
 var subjectFields = []field{
-	{name: "workload", get: word(func(c *kest.Context) string { return c.Subject.Workload })},
+	{name: "workload", steady: true, get: word(func(c *kest.Context) string { return c.Subject.Workload })},
 	{name: "user", get: text(func(c *kest.Context) string { return c.Subject.Actor.User })},
 	{name: "agent", get: text(func(c *kest.Context) string { return c.Subject.Actor.Agent })},
 	{name: "task", get: text(func(c *kest.Context) string { return c.Subject.Actor.Task })},
-	{name: "trust_score", get: integer(func(c *kest.Context) int64 { return int64(c.Subject.TrustScore) })},
-	{name: "taints", get: texts(func(c *kest.Context) []string { return c.Subject.Taints })},
-	{name: "attributes", json: func(c *kest.Context) *jcs.Value { return c.Subject.Attributes }},
-	{name: "labels", get: func(c *kest.Context, uses *usage) (types.Value, error) { return labelRecord(c, uses), nil }},
+	{name: "trust_score", steady: true, get: integer(func(c *kest.Context) int64 { return int64(c.Subject.TrustScore) })},
+	{name: "taints", steady: true, list: func(c *kest.Context) []string { return c.Subject.Taints }},
+	{name: "attributes", record: true, json: func(c *kest.Context) *jcs.Value { return c.Subject.Attributes }},
+	{name: "labels", record: true, steady: true, get: func(c *kest.Context, uses *usage) types.Value { return labelRecord(c, uses) }},
 }
 
 var objectFields = []field{
 	{name: "id", get: text(func(c *kest.Context) string { return c.Object.ID })},
-	{name: "attributes", json: func(c *kest.Context) *jcs.Value { return c.Object.Attributes }},
+	{name: "attributes", record: true, json: func(c *kest.Context) *jcs.Value { return c.Object.Attributes }},
 }
 
 var environmentFields = []field{
-	{name: "is_root", get: isRoot},
-	{name: "source_type", get: word(func(c *kest.Context) string { return c.Environment.SourceType })},
+	{name: "is_root", steady: true, get: isRoot},
+	{name: "source_type", steady: true, get: word(func(c *kest.Context) string { return c.Environment.SourceType })},
 	{name: "parent_hash", get: word(func(c *kest.Context) string { return c.Environment.ParentHash })},
-	{name: "policy_names", get: texts(func(c *kest.Context) []string { return c.Environment.PolicyNames })},
-	{name: "policy_tier", get: word(func(c *kest.Context) string { return string(c.Environment.PolicyTier) })},
-	{name: "active_deviations", get: texts(func(c *kest.Context) []string { return c.Environment.ActiveDeviations })},
-	{name: "operation", get: word(func(c *kest.Context) string { return c.Environment.Operation })},
-	{name: "classification", get: word(func(c *kest.Context) string { return c.Environment.Classification })},
+	{name: "policy_names", steady: true, list: func(c *kest.Context) []string { return c.Environment.PolicyNames }},
+	{name: "policy_tier", steady: true, get: word(func(c *kest.Context) string { return string(c.Environment.PolicyTier) })},
+	{name: "active_deviations", steady: true, list: func(c *kest.Context) []string { return c.Environment.ActiveDeviations }},
+	{name: "operation", steady: true, get: word(func(c *kest.Context) string { return c.Environment.Operation })},
+	{name: "classification", steady: true, get: word(func(c *kest.Context) string { return c.Environment.Classification })},
 	{name: "timestamp_ms", get: integer(func(c *kest.Context) int64 { return c.Environment.TimestampMS })},
 }
 
 var lineageFields = []field{
-	{name: "depth", get: integer(func(c *kest.Context) int64 { return int64(c.Summary().Depth) })},
-	{name: "roots", get: texts(func(c *kest.Context) []string { return c.Summary().Roots })},
-	{name: "callers", get: texts(func(c *kest.Context) []string { return c.Summary().Callers })},
-	{name: "principals", get: texts(func(c *kest.Context) []string { return c.Summary().Principals })},
-	{name: "operations", get: texts(func(c *kest.Context) []string { return c.Summary().Operations })},
-	{name: "origins", get: texts(func(c *kest.Context) []string { return c.Summary().Origins })},
-	{name: "users", get: texts(func(c *kest.Context) []string { return c.Summary().Users })},
-	{name: "min_trust", get: integer(func(c *kest.Context) int64 { return int64(c.MinTrust()) })},
-	{name: "acts", get: func(c *kest.Context, _ *usage) (types.Value, error) { return actSet(c.Summary().Acts), nil }},
-	{name: "taint_sources", get: func(c *kest.Context, uses *usage) (types.Value, error) {
-		m := make(types.RecordMap)
+	{name: "depth", steady: true, get: integer(func(c *kest.Context) int64 { return int64(c.Summary().Depth) })},
+	{name: "roots", steady: true, list: func(c *kest.Context) []string { return c.Summary().Roots }},
+	{name: "callers", steady: true, list: func(c *kest.Context) []string { return c.Summary().Callers }},
+	{name: "principals", steady: true, list: func(c *kest.Context) []string { return c.Summary().Principals }},
+	{name: "operations", steady: true, list: func(c *kest.Context) []string { return c.Summary().Operations }},
+	{name: "origins", steady: true, list: func(c *kest.Context) []string { return c.Summary().Origins }},
+	{name: "users", list: func(c *kest.Context) []string { return c.Summary().Users }},
+	{name: "min_trust", steady: true, get: integer(func(c *kest.Context) int64 { return int64(c.MinTrust()) })},
+	{name: "acts", get: func(c *kest.Context, _ *usage) types.Value { return actSet(c.Summary().Acts) }},
+	{name: "taint_sources", record: true, get: func(c *kest.Context, uses *usage) types.Value {
+		m := spareMap()
 		for taint, principal := range c.Summary().TaintSources {
 			if _, used := uses.wants(taint); used {
 				m[types.String(taint)] = types.String(principal)
 			}
 		}
-		return types.NewRecord(m), nil
+		return recordOf(m)
 	}},
 }
 
-var shortFields = []field{
-	{name: "identity", get: subjectFields[0].get},
-	{name: "trust_score", get: subjectFields[4].get},
-	{name: "user", get: subjectFields[1].get},
-	{name: "agent", get: subjectFields[2].get},
-	{name: "task", get: subjectFields[3].get},
-	{name: "scope", get: subjectFields[3].get},
-	{name: "taints", get: subjectFields[5].get},
-	{name: "classification", get: environmentFields[7].get},
-	{name: "is_root", get: isRoot},
-	{name: "source_type", get: environmentFields[1].get},
+// section is a record of fixed members; flat ones have names such as
+// "subject.user" for them, too.
+type section struct {
+	name   string
+	fields []field
+	flat   bool
 }
 
-var emptySet = types.NewSet()
-
-func stringSet(list []string) types.Set {
-	if len(list) == 0 {
-		return emptySet
+func sections() [4]section {
+	return [...]section{
+		{"subject", subjectFields, true},
+		{"object", objectFields, true},
+		{"environment", environmentFields, true},
+		{"lineage", lineageFields, false},
 	}
-	var few [8]types.Value
-	values := few[:0]
-	for _, s := range list {
-		values = append(values, types.String(s))
-	}
-	return types.NewSet(values...)
 }
 
-// labelRecord is {key: set of values} of the labels that are used.
-func labelRecord(c *kest.Context, uses *usage) types.Value {
-	var few [4]label
-	labels := few[:0]
-	c.EachLabel(func(key string, value ...string) {
-		if _, used := uses.wants(key); !used {
-			return
-		}
-		at := -1
-		for i := range labels {
-			if labels[i].key == key {
-				at = i
+// shortNames are further names of members.
+var shortNames = [...]struct {
+	name            string
+	section, member string
+}{
+	{"identity", "subject", "workload"},
+	{"trust_score", "subject", "trust_score"},
+	{"user", "subject", "user"},
+	{"agent", "subject", "agent"},
+	{"task", "subject", "task"},
+	{"scope", "subject", "task"},
+	{"taints", "subject", "taints"},
+	{"classification", "environment", "classification"},
+	{"is_root", "environment", "is_root"},
+	{"source_type", "environment", "source_type"},
+}
+
+// member finds a field by the names of its section and itself.
+func member(sectionName, name string) (f *field, flat bool) {
+	for _, s := range sections() {
+		for i := range s.fields {
+			if s.name == sectionName && s.fields[i].name == name {
+				return &s.fields[i], s.flat
 			}
 		}
-		if at < 0 {
-			at = len(labels)
-			labels = append(labels, label{key: key})
-		}
-		for _, v := range value {
-			labels[at].values = append(labels[at].values, types.String(v))
-		}
-	})
-	if len(labels) == 0 {
-		return emptyRecord
 	}
-	m := make(types.RecordMap, len(labels))
-	for _, l := range labels {
-		m[types.String(l.key)] = types.NewSet(l.values...)
-	}
-	return types.NewRecord(m)
-}
-
-type label struct {
-	key    string
-	values []types.Value
-}
-
-func actSet(acts []kest.Act) types.Set {
-	values := make([]types.Value, len(acts))
-	for i, a := range acts {
-		m := types.RecordMap{"operation": types.String(a.Operation)}
-		if a.User != "" {
-			m["user"] = types.String(a.User)
-		}
-		values[i] = types.NewRecord(m)
-	}
-	return types.NewSet(values...)
-}
-
-// convert turns JSON into Cedar; nil where it is null.
-func convert(name string, v *jcs.Value, uses *usage) (types.Value, error) {
-	switch v.Kind() {
-	case jcs.Bool:
-		return types.Boolean(v.IsTrue()), nil
-	case jcs.String:
-		return types.String(v.Str()), nil
-	case jcs.Number:
-		i, ok := v.Int()
-		if !ok {
-			return nil, valueError(name)
-		}
-		return types.Long(i), nil
-	case jcs.Array:
-		return convertArray(name, v)
-	case jcs.Object:
-		return convertObject(v, uses)
-	}
-	return nil, nil
-}
-
-func convertObject(v *jcs.Value, uses *usage) (types.Value, error) {
-	m := make(types.RecordMap)
-	for i := range v.Items() {
-		item := &v.Items()[i]
-		below, used := uses.wants(item.Name)
-		if !used {
-			continue
-		}
-		value, err := convert(item.Name, &item.Value, below)
-		if err != nil {
-			return nil, err
-		}
-		if value != nil {
-			m[types.String(item.Name)] = value
-		}
-	}
-	return types.NewRecord(m), nil
-}
-
-func convertArray(name string, v *jcs.Value) (types.Value, error) {
-	values := make([]types.Value, 0, v.Len())
-	for i := range v.Items() {
-		value, err := convert(name+"["+strconv.Itoa(i)+"]", &v.Items()[i].Value, nil)
-		if err != nil {
-			return nil, err
-		}
-		if value != nil {
-			values = append(values, value)
-		}
-	}
-	return types.NewSet(values...), nil
+	return nil, false
 }

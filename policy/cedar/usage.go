@@ -28,8 +28,8 @@ func usageOf(text string) *usage { return usageOfTokens(tokenize(text)) }
 
 func usageOfTokens(tokens []token) *usage {
 	root := &usage{members: make(map[string]*usage)}
-	for i, t := range tokens {
-		if t.text != "context" || i > 0 && tokens[i-1].text == "." {
+	for i := range tokens {
+		if !isContext(tokens, i) {
 			continue
 		}
 		path := pathAt(tokens, i+1)
@@ -41,41 +41,54 @@ func usageOfTokens(tokens []token) *usage {
 	return root
 }
 
-func (u *usage) mark(path []string) {
-	u.dotted = u.dotted || strings.Contains(path[0], ".")
-	below, seen := u.members[path[0]]
+// isContext reports whether a token is the variable, or at least may be.
+func isContext(tokens []token, i int) bool {
+	return tokens[i].text == "context" && (i == 0 || tokens[i-1].text != ".")
+}
+
+func (u *usage) mark(path []step) {
+	name := path[0].name
+	u.dotted = u.dotted || strings.Contains(name, ".")
+	below, seen := u.members[name]
 	switch {
 	case len(path) == 1:
-		u.members[path[0]] = nil // all of it
+		u.members[name] = nil // all of it
 	case seen && below == nil: // all of it already
 	default:
 		if !seen {
 			below = &usage{members: make(map[string]*usage)}
-			u.members[path[0]] = below
+			u.members[name] = below
 		}
 		below.mark(path[1:])
 	}
 }
 
+// step is one name of a path: .name, ["name"], or in has name.
+type step struct {
+	name string
+	has  bool
+	next int // the token behind it
+}
+
 // pathAt reads .name, ["name"] and has name from the token at i on.
-func pathAt(tokens []token, i int) (path []string) {
+func pathAt(tokens []token, i int) (path []step) {
 	at := func(n int) string { return textAt(tokens, n) }
 	for {
 		switch {
 		case at(i) == "." && at(i+2) == "(": // a method of what was read so far
 			return path
 		case at(i) == ".":
-			path = append(path, at(i+1))
+			path = append(path, step{name: at(i + 1), next: i + 2})
 			i += 2
 		case at(i) == "[" && strings.HasPrefix(at(i+1), `"`) && at(i+2) == "]":
-			path = append(path, at(i + 1)[1:])
+			path = append(path, step{name: at(i + 1)[1:], next: i + 3})
 			i += 3
 		case at(i) == "has" && at(i+1) == "\\": // a name that needs unescaping
 			return path
 		case at(i) == "has":
-			path = append(path, strings.TrimPrefix(at(i+1), `"`))
+			path = append(path, step{strings.TrimPrefix(at(i+1), `"`), true, i + 2})
 			for i += 2; at(i) == "."; i += 2 {
-				path = append(path, at(i+1))
+				path = append(path, step{at(i + 1), true, i + 2})
 			}
 			return path
 		default:
