@@ -222,7 +222,34 @@ func (e *emitter) label(want label) uint32 {
 // table writes a table: nothing happens while local 0 is 0, or nothing that it
 // knows.
 func (e *emitter) table(n int, t *table) {
-	values := slices.Sorted(maps.Keys(t.to))
+	var values []int
+	for _, value := range slices.Sorted(maps.Keys(t.to)) {
+		if t.to[value] != t.normal {
+			values = append(values, value)
+		}
+	}
+	switch len(values) {
+	case 0:
+	case 1:
+		e.only(t, values[0])
+	default:
+		e.several(t, values)
+	}
+	e.leap(n, t.normal, 0)
+}
+
+// only branches for one value.
+func (e *emitter) only(t *table, value int) {
+	e.op(wasmbin.OpLocalGet, pcB)
+	e.constant(value)
+	e.op(wasmbin.OpI32Eq)
+	if t.clears {
+		e.clear()
+	}
+	e.branch(wasmbin.OpBrIf, label{node: t.to[value]}, 0)
+}
+
+func (e *emitter) several(t *table, values []int) {
 	e.op(wasmbin.OpLocalGet, pcB)
 	e.open(wasmbin.OpIf, label{node: nowhere})
 	e.op(wasmbin.OpLocalGet, pcB)
@@ -230,24 +257,26 @@ func (e *emitter) table(n int, t *table) {
 		e.clear()
 	}
 	lowest, highest := values[0], values[len(values)-1]
-	if lowest > 2 {
-		e.out = wasmbin.AppendInt(append(e.out, wasmbin.OpI32Const), int64(lowest))
+	if lowest > 2 { // or it is longer to subtract
+		e.constant(lowest)
 		e.op(wasmbin.OpI32Sub)
 	} else {
 		lowest = 0
 	}
 	e.out = wasmbin.AppendUint(append(e.out, wasmbin.OpBrTable), uint32(highest-lowest+1)) //nolint:gosec // of 16 bits
 	for value := lowest; value <= highest; value++ {
-		to, ok := t.to[value]
-		if !ok || to == t.normal {
-			e.out = append(e.out, 0)
-			continue
+		if to, ok := t.to[value]; ok && to != t.normal {
+			e.out = wasmbin.AppendUint(e.out, e.label(label{node: to}))
+		} else {
+			e.op(0) // the end of the if
 		}
-		e.out = wasmbin.AppendUint(e.out, e.label(label{node: to}))
 	}
 	e.op(0)
 	e.end()
-	e.leap(n, t.normal, 0)
+}
+
+func (e *emitter) constant(n int) {
+	e.out = wasmbin.AppendInt(append(e.out, wasmbin.OpI32Const), int64(n))
 }
 
 func (e *emitter) clear() { e.op(wasmbin.OpI32Const, 0, wasmbin.OpLocalSet, pcB) }

@@ -205,19 +205,25 @@ func (p *parser) leave(i wasmbin.Instruction) {
 	p.skip(1)
 	p.add(piece{kind: unwind, code: []byte{i.Op}})
 	p.dead = p.dead || p.depth == 0 && i.Op == wasmbin.OpBr
-	if p.depth == 0 && i.Op == wasmbin.OpBrIf && p.ended() {
-		p.add(piece{code: trap})
-		p.dead = true
+	if p.depth == 0 && i.Op == wasmbin.OpBrIf && !p.dead {
+		p.endCall()
 	}
 }
 
 var trap = []byte{wasmbin.OpUnreachable}
 
-// ended reports whether what was just called never returns.
-func (p *parser) ended() bool {
-	const reload = 2 // instructions, with which the stack pointer is read again
-	at := len(p.all) - len(p.steps) - 2 - reload
-	return at >= 0 && p.all[at].Op == wasmbin.OpCall && p.all[at+1].Op == wasmbin.OpGlobalGet && p.ends(p.all[at].Immediate)
+// endCall ends a block with a call that never returns. Then nobody reads the
+// stack pointer that Go's code reads again behind each call.
+func (p *parser) endCall() {
+	at := len(p.all) - len(p.steps) - 4
+	if at < 0 || p.all[at].Op != wasmbin.OpCall || !p.ends(p.all[at].Immediate) ||
+		p.all[at+1].Op != wasmbin.OpGlobalGet || p.all[at+2].Op != wasmbin.OpLocalSet {
+		return
+	}
+	call := &p.block.pieces[len(p.block.pieces)-2]
+	call.code = call.code[:len(call.code)-(p.all[at+2].End-p.all[at+1].Start)]
+	p.add(piece{code: trap})
+	p.dead = true
 }
 
 // add adds a piece where it can be reached, plain ones to the one before.

@@ -118,8 +118,8 @@ type expected struct {
 
 // pushPattern is what Go writes before a call: with the stack pointer in a
 // local, that local and global 0 go down by 8, and the return address is
-// stored. Behind the call it reads global 0 into the local again, so nobody
-// misses that the local went down.
+// stored. Behind the call it reads global 0 into the local again, or never
+// comes back, so nobody misses that the local went down.
 var pushPattern = []expected{
 	{op: wasmbin.OpLocalGet, local: true},
 	{op: wasmbin.OpI32Const, immediate: 8},
@@ -131,9 +131,10 @@ var pushPattern = []expected{
 	{op: wasmbin.OpI64Store},
 	{op: wasmbin.OpI32Const},
 	{op: wasmbin.OpCall, any: true},
-	{op: wasmbin.OpGlobalGet},
-	{op: wasmbin.OpLocalSet, local: true},
 }
+
+// reload is how many instructions read global 0 again.
+const reload = 2
 
 // popPattern is what Go writes at a return: the local and global 0 go up by
 // the frame's size, then by 8 for the return address, and 0 is returned.
@@ -183,11 +184,11 @@ func (m *shrinker) body(body []byte, calls bool) ([]byte, error) {
 		case steps[0].Op == opNop:
 		case matches(steps, pushPattern) && m.more[callee(steps)] != 0:
 			// It never comes back to behind the call, so that nothing need be read again.
-			n = len(pushPattern)
+			n = len(pushPattern) + reload
 			out = address(out, steps[6].Immediate)
 			out = wasmbin.AppendUint(append(out, wasmbin.OpCall), m.more[callee(steps)])
 		case calls && matches(steps, pushPattern):
-			n = 10 // the reload stays
+			n = len(pushPattern)
 			out = wasmbin.AppendUint(append(address(out, steps[6].Immediate), wasmbin.OpCall), m.push)
 			out = append(out, body[steps[9].Start:steps[9].End]...)
 		case calls && matches(steps, popPattern) && steps[1].Immediate < maxFrame:
