@@ -24,8 +24,8 @@ max_code() {
 
 # build TREE OUT: builds the guests of the tree into OUT. Everything of the
 # caller's that could change the bytes is set aside. A guest runs on one thread,
-# where the Green Tea collector has nothing to gain and 0.03 MB to cost. Packages
-# that are not hot are smaller without inlining. The symbols are there for wasmshrink, which takes them out.
+# where the Green Tea collector has nothing to gain and 0.03 MB to cost. The
+# symbols are there for wasmshrink, which takes them out.
 build() {
   local guest
   env -u GOOS -u GOARCH go -C "$1" build -p "${JOBS:-2}" -buildvcs=false -o "$tmp/wasmshrink" ./internal/tools/wasmshrink || return
@@ -33,8 +33,7 @@ build() {
     env -u GOWASM -u GOFIPS140 GOEXPERIMENT=nogreenteagc \
       GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 GOWORK=off GOFLAGS="-p=${JOBS:-2}" \
       go -C "$1" build -trimpath -buildvcs=false -tags force64bit \
-      -ldflags='-w -buildid=' -gcflags=fmt=-l -gcflags=time=-l -gcflags=strconv=-l -gcflags=kest.example/kest=-l -gcflags=kest.example/kest/plugin=-l -buildmode=c-shared \
-      -o "$2/$guest.long.wasm" "./guest/$guest" || return
+      -ldflags='-w -buildid=' -buildmode=c-shared -o "$2/$guest.long.wasm" "./guest/$guest" || return
     "$tmp/wasmshrink" "$2/$guest.long.wasm" "$2/$guest.wasm" || return
     rm "$2/$guest.long.wasm"
   done

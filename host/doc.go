@@ -24,8 +24,8 @@
 // loops 4 to 5 times slower. So this package adds a counter to each loop and
 // each recursive function of the module before it compiles it (meter.go), which
 // costs nothing measurable in cryptography and up to 13 % in sorting and maps.
-// Each time that 2^18 passes are used up, a millisecond or less, the guest comes
-// by Go's scheduler, and a deadline that has passed ends it.
+// Each time that 2^14 passes are used up, the guest comes by Go's scheduler, and
+// a deadline that has passed ends it.
 //
 // Not bounded: a [Function] that ignores its context, one bulk memory
 // instruction (its size is: WithMemoryLimit), and the evaluation of a Rego policy,

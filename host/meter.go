@@ -11,7 +11,7 @@ import (
 const stopGlobal = "kest.stop"
 
 // meterInterval is how many passes a guest makes between two looks.
-const meterInterval = 1 << 18
+const meterInterval = 1 << 14
 
 var errModule = errors.New("host: not a WebAssembly module that this host can run")
 
