@@ -10,9 +10,11 @@ import (
 	"kest.example/kest/internal/jcs"
 )
 
-// short are the short names and where their values stand; trust_score and
-// identity have theirs in the context already.
-var short = [...]struct{ name, section, member string }{
+// ShortNames are further names of members (CONTRACT 6), and where their values
+// stand.
+var ShortNames = [...]struct{ Name, Section, Member string }{
+	{"identity", "subject", "workload"},
+	{"trust_score", "subject", "trust_score"},
 	{"user", "subject", "user"},
 	{"agent", "subject", "agent"},
 	{"task", "subject", "task"},
@@ -38,9 +40,10 @@ func Of(c *kest.Context, reserved ...string) (jcs.Value, error) {
 			members = append(members, jcs.Member{Name: section + "." + m.Name, Value: m.Value})
 		}
 	}
-	for _, s := range short {
-		if value := nested.Get(s.section).Get(s.member); value.Kind() != jcs.Invalid {
-			members = append(members, jcs.Member{Name: s.name, Value: *value})
+	for _, s := range ShortNames {
+		value := nested.Get(s.Section).Get(s.Member)
+		if value.Kind() != jcs.Invalid && nested.Get(s.Name).Kind() == jcs.Invalid { // the context has two of them itself
+			members = append(members, jcs.Member{Name: s.Name, Value: *value})
 		}
 	}
 	return jcs.ObjectValue(members...), nil

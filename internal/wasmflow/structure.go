@@ -8,11 +8,11 @@ import (
 	"kest.example/kest/internal/wasmbin"
 )
 
-// An address of code is the number of a function, from firstFunction on, and in
+// An address of code is the number of a function, from FirstFunction on, and in
 // its low bits the value of local 0 (Go, cmd/internal/obj/wasm).
 const (
-	firstFunction = 0x1000
-	valueBits     = 16
+	FirstFunction = 0x1000
+	ValueBits     = 16
 )
 
 // deferReturn is what Go calls at the end of a function with deferred calls. To
@@ -80,11 +80,11 @@ func findEntries(m *wasmbin.Module, names map[uint32]string) (entries map[int][]
 
 // address takes one apart, into a function and a value of local 0.
 func address(i wasmbin.Instruction) (function, value int) {
-	number := i.Immediate >> valueBits
-	if i.Op != wasmbin.OpI64Const || number < firstFunction || number > 1<<32 {
+	number := i.Immediate >> ValueBits
+	if i.Op != wasmbin.OpI64Const || number < FirstFunction || number > 1<<32 {
 		return 0, 0
 	}
-	return int(number - firstFunction), int(i.Immediate & (1<<valueBits - 1))
+	return int(number - FirstFunction), int(i.Immediate & (1<<ValueBits - 1))
 }
 
 // calledWith is the function that is called with an address to return to, which

@@ -4,6 +4,7 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/cedarcontext"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -58,10 +59,10 @@ func planOf(uses *usage) plan {
 			p = p.choose(s.name+".", s.fields, uses)
 		}
 	}
-	for _, s := range shortNames {
-		if below, used := uses.wants(s.name); used {
-			f, _ := member(s.section, s.member)
-			p = append(p, planned(s.name, *f, below))
+	for _, s := range cedarcontext.ShortNames {
+		if below, used := uses.wants(s.Name); used {
+			f, _ := member(s.Section, s.Member)
+			p = append(p, planned(s.Name, *f, below))
 		}
 	}
 	return p
@@ -189,23 +190,6 @@ func sections() [4]section {
 		{"environment", environmentFields, true},
 		{"lineage", lineageFields, false},
 	}
-}
-
-// shortNames are further names of members.
-var shortNames = [...]struct {
-	name            string
-	section, member string
-}{
-	{"identity", "subject", "workload"},
-	{"trust_score", "subject", "trust_score"},
-	{"user", "subject", "user"},
-	{"agent", "subject", "agent"},
-	{"task", "subject", "task"},
-	{"scope", "subject", "task"},
-	{"taints", "subject", "taints"},
-	{"classification", "environment", "classification"},
-	{"is_root", "environment", "is_root"},
-	{"source_type", "environment", "source_type"},
 }
 
 // member finds a field by the names of its section and itself.

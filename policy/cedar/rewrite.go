@@ -3,6 +3,8 @@ package cedar
 import (
 	"slices"
 	"strings"
+
+	"kest.example/kest/internal/cedarcontext"
 )
 
 // partType is the type of the entities that stand for parts of the context in
@@ -83,10 +85,10 @@ func (p *place) resolve() {
 			return
 		}
 	}
-	for _, s := range shortNames {
-		if s.name == first {
-			p.section = s.section
-			p.member(s.member, 1)
+	for _, s := range cedarcontext.ShortNames {
+		if s.Name == first {
+			p.section = s.Section
+			p.member(s.Member, 1)
 			return
 		}
 	}

@@ -73,21 +73,14 @@ func (m *shrinker) function(name string, body []byte) ([]byte, error) {
 var pushBody = new(wasmbin.Code).
 	With(wasmbin.OpGlobalGet, 0).I32(8).Op(wasmbin.OpI32Sub).With(wasmbin.OpGlobalSet, 0).
 	With(wasmbin.OpGlobalGet, 0).
-	Get(0).I32(firstFunction).Op(wasmbin.OpI32Add, wasmbin.OpI64ExtendI32).I64(blockBits).Op(wasmbin.OpI64Shl).
+	Get(0).I32(wasmflow.FirstFunction).Op(wasmbin.OpI32Add, wasmbin.OpI64ExtendI32).I64(wasmflow.ValueBits).Op(wasmbin.OpI64Shl).
 	Get(1).Op(wasmbin.OpI64ExtendI32, wasmbin.OpI64Or, wasmbin.OpI64Store, 3, 0).
 	I32(0).Body()
 
-// An address of code is the number of a function, from firstFunction on, and in
-// its low bits that of a block (Go, cmd/internal/obj/wasm).
-const (
-	firstFunction = 0x1000
-	blockBits     = 16
-)
-
-// address writes the two parts of one.
+// address writes the two parts of an address of code.
 func address(out []byte, pc uint64) []byte {
-	out = wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(pc>>blockBits)-firstFunction)
-	return wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(pc&(1<<blockBits-1)))
+	out = wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(pc>>wasmflow.ValueBits)-wasmflow.FirstFunction)
+	return wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(pc&(1<<wasmflow.ValueBits-1)))
 }
 
 // popBody sets the stack pointer and returns 0, with which Go functions return.
