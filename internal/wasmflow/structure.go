@@ -20,9 +20,14 @@ const (
 const deferReturn = "runtime.deferreturn"
 
 // Structure rewrites the functions of a module that Go compiled. names are the
-// module's names of functions. It returns how many are in the new form, and the
-// names of those that are in Go's and could not be rewritten.
+// module's names of functions; in a module without any nothing is rewritten,
+// since nobody knows then where a recovered panic comes back. It returns how many
+// are in the new form, and the names of those that are in Go's and could not be
+// rewritten.
 func Structure(m *wasmbin.Module, names map[uint32]string) (done int, left []string, err error) {
+	if len(names) == 0 {
+		return 0, nil, nil
+	}
 	first := m.Imported(wasmbin.FunctionKind)
 	entries, err := findEntries(m, names)
 	if err != nil {

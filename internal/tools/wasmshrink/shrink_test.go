@@ -129,6 +129,24 @@ func TestGoFormIsRecognised(t *testing.T) {
 	}
 }
 
+// Where functions have no names, nobody knows where a recovered panic comes back.
+func TestWithoutNamesItDoesTheSame(t *testing.T) {
+	long, _ := modules(t)
+	m, err := wasmbin.Parse(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Customs = nil
+	short, err := shrink(m.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, have := execute(t, long), execute(t, short)
+	if want.out == "" || have.out != want.out || have.code != want.code {
+		t.Errorf("exit %d, not %d; it prints\n%s\ninstead of\n%s\n%s", have.code, want.code, have.out, want.out, have.err)
+	}
+}
+
 func TestSmallerAndDeterministic(t *testing.T) {
 	long, short := modules(t)
 	if len(short) >= len(long)*19/20 {
