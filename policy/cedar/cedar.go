@@ -50,7 +50,8 @@ type emptyPolicyError struct{}
 
 func (emptyPolicyError) Error() string { return "it holds no policy and could never allow" }
 
-// New parses the policies, name to Cedar text. Entities may be nil.
+// New parses the policies, name to Cedar text. Entities may be nil; those of the
+// type KestContext are this package's own.
 func New(policies map[string]string, entities types.EntityGetter) (*Engine, error) {
 	if entities == nil {
 		entities = types.EntityMap{}
