@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ const (
 	verify    = "kest.verify"
 	sign      = "kest.sign"
 	signES256 = "kest.sign_es256"
+	sum       = "kest.digest"
 	bindKey   = "kest.identity"
 	findKey   = "kest.key"
 	claimPut  = "kest.claim_put"
@@ -126,8 +128,8 @@ func TestFunctions(t *testing.T) {
 		service *identityhost.Service
 		names   []string
 	}{
-		"without a cache": {identityhost.New(nil), []string{verify, sign, signES256}},
-		"with a cache":    {identityhost.New(newCache()), []string{verify, sign, signES256, claimPut, claimGet}},
+		"without a cache": {identityhost.New(nil), []string{verify, sign, signES256, sum}},
+		"with a cache":    {identityhost.New(newCache()), []string{verify, sign, signES256, sum, claimPut, claimGet}},
 	} {
 		functions := c.service.Functions()
 		if len(functions) != len(c.names) {
@@ -139,8 +141,19 @@ func TestFunctions(t *testing.T) {
 			}
 		}
 	}
-	if hostcall.Verify != verify || hostcall.Sign != sign || hostcall.ClaimPut != claimPut || hostcall.ClaimGet != claimGet {
+	if hostcall.Verify != verify || hostcall.Sign != sign || hostcall.Digest != sum || hostcall.ClaimPut != claimPut || hostcall.ClaimGet != claimGet {
 		t.Error("a name has changed")
+	}
+}
+
+func TestDigest(t *testing.T) {
+	for text, want := range map[string]string{ // FIPS 180-4's examples
+		"":    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	} {
+		if out, status := call(t, identityhost.New(nil), sum, []byte(text)); status != proxywasm.OK || hex.EncodeToString(out) != want {
+			t.Errorf("%q: %x %v", text, out, status)
+		}
 	}
 }
 

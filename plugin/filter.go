@@ -109,6 +109,7 @@ func New(configuration []byte, env Environment) (*Filter, error) {
 }
 
 func (f *Filter) makeVerifier() (err error) {
+	f.nativeDigest()
 	c := f.config
 	options := []kest.VerifierOption{
 		kest.WithLimits(c.Lineage.Limits), kest.WithSchema(c.Lineage.Schema), kest.WithSemantics(c.Lineage.Semantics),

@@ -16,6 +16,7 @@ const (
 	Verify    = "kest.verify"     // signatures in, one byte out: 1 when all are good
 	Sign      = "kest.sign"       // Ed25519 seed (32 bytes) and message in, signature (64 bytes) out
 	SignES256 = "kest.sign_es256" // P-256 scalar (32 bytes) and message in, R||S (64 bytes) out
+	Digest    = "kest.digest"     // text in, SHA-256 (32 bytes) out
 	Identity  = "kest.identity"   // a proof of possession in, an answer out: what POST /v1/sessions takes and gives
 	Key       = "kest.key"        // JSON of principal and kid, binding and jwk, or x5c in, an answer out: as /v1/keys
 	ClaimPut  = "kest.claim_put"  // see AppendClaim; nothing out

@@ -131,7 +131,30 @@ func (v *VM) random() io.Reader {
 	if _, fixed := v.foreign(hostcall.Random, make([]byte, 4)); fixed {
 		return hostRandom{v}
 	}
-	return rand.Reader
+	return &ahead{source: rand.Reader}
+}
+
+// ahead asks its source for 512 bytes at a time: a request wants 34, in two
+// reads, and going to the host costs more than the bytes. What it has given it
+// forgets.
+type ahead struct {
+	source io.Reader
+	bytes  [512]byte
+	left   int // at the end of bytes
+}
+
+func (a *ahead) Read(p []byte) (int, error) {
+	if a.left == 0 {
+		if _, err := io.ReadFull(a.source, a.bytes[:]); err != nil {
+			return 0, err
+		}
+		a.left = len(a.bytes)
+	}
+	rest := a.bytes[len(a.bytes)-a.left:]
+	n := copy(p, rest)
+	clear(rest[:n])
+	a.left -= n
+	return n, nil
 }
 
 type hostRandom struct{ v *VM }
