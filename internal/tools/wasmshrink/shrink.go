@@ -31,7 +31,8 @@ func shrink(module []byte) ([]byte, error) {
 	first := m.Imported(wasmbin.FunctionKind)
 	for i, body := range m.Code[:functions] {
 		name := names[first+uint32(i)]
-		if m.Code[i], err = s.function(name, body); err != nil {
+		typ, _ := m.TypeOf(first + uint32(i))
+		if m.Code[i], err = s.function(name, body, uint32(len(typ.Params))); err != nil { //nolint:gosec // one, for Go's own
 			return nil, fmt.Errorf("function %d %s: %w", i, name, err)
 		}
 	}
@@ -58,12 +59,15 @@ func newShrinker(m *wasmbin.Module, names map[uint32]string) *shrinker {
 	return s
 }
 
-func (m *shrinker) function(name string, body []byte) ([]byte, error) {
+func (m *shrinker) function(name string, body []byte, parameters uint32) ([]byte, error) {
 	small, err := m.body(body, !hot(name))
 	if err != nil {
 		return nil, err
 	}
-	return addresses(small)
+	if small, err = addresses(small); err != nil {
+		return nil, err
+	}
+	return narrow(small, parameters)
 }
 
 // pushBody takes a return address, moves the stack pointer (global 0) down by
