@@ -23,9 +23,18 @@ func BenchmarkField(b *testing.B) {
 	b.Run("add", func(b *testing.B) { hundred(b, func() { h.add(&base.x, &g) }) })
 	b.Run("mul", func(b *testing.B) { hundred(b, func() { h.mul(&h, &g) }) })
 	b.Run("square", func(b *testing.B) { hundred(b, func() { h.square(&h) }) })
-	b.Run("invert", func(b *testing.B) {
+}
+
+func BenchmarkInvert(b *testing.B) {
+	h := base.x
+	b.Run("steps", func(b *testing.B) {
 		for b.Loop() {
 			h.invert(&h)
+		}
+	})
+	b.Run("power", func(b *testing.B) {
+		for b.Loop() {
+			h.invertByPower(&h)
 		}
 	})
 }

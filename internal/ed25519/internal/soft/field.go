@@ -167,14 +167,14 @@ func (h *element) squareN(f *element, n int) {
 	}
 }
 
-// pow22501 sets h to z^(2^250 - 1) and z11 to z^11.
-func (h *element) pow22501(z, z11 *element) {
+// pow22501 sets h to z^(2^250 - 1).
+func (h *element) pow22501(z *element) {
 	var t0, t1, t2 element
 	t0.square(z)        // 2
 	t1.squareN(&t0, 2)  // 8
 	t1.mul(&t1, z)      // 9
-	z11.mul(&t0, &t1)   // 11
-	t0.square(z11)      // 22
+	t0.mul(&t0, &t1)    // 11
+	t0.square(&t0)      // 22
 	t0.mul(&t0, &t1)    // 2^5 - 1
 	t1.squareN(&t0, 5)  //
 	t0.mul(&t1, &t0)    // 2^10 - 1
@@ -192,18 +192,10 @@ func (h *element) pow22501(z, z11 *element) {
 	h.mul(&t1, &t0)
 }
 
-// invert sets h to 1/z, and to 0 when z is 0.
-func (h *element) invert(z *element) {
-	var t, z11 element
-	t.pow22501(z, &z11)
-	t.squareN(&t, 5)
-	h.mul(&t, &z11) // 2^255 - 21 = p - 2
-}
-
 // pow58 sets h to z^((p-5)/8).
 func (h *element) pow58(z *element) {
-	var t, z11 element
-	t.pow22501(z, &z11)
+	var t element
+	t.pow22501(z)
 	t.squareN(&t, 2)
 	h.mul(&t, z) // 2^252 - 3
 }

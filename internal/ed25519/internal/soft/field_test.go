@@ -134,19 +134,13 @@ func TestElementNearPrime(t *testing.T) {
 	}
 }
 
-func TestElementPowers(t *testing.T) {
+func TestElementPower(t *testing.T) {
+	exponent := new(big.Int).Rsh(new(big.Int).Sub(prime, big.NewInt(5)), 3)
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
 		z := extreme(r, tightLow, tightHigh)
 		var h element
-		h.invert(&z)
-		wantBig(t, &h, new(big.Int).Exp(z.big(), new(big.Int).Sub(prime, big.NewInt(2)), prime))
 		h.pow58(&z)
-		exponent := new(big.Int).Rsh(new(big.Int).Sub(prime, big.NewInt(5)), 3)
 		wantBig(t, &h, new(big.Int).Exp(z.big(), exponent, prime))
-	}
-	var zero element
-	if zero.invert(&zero); !zero.isZero() {
-		t.Fatal("1/0 is not 0")
 	}
 }
