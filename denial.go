@@ -3,7 +3,6 @@ package kest
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 
 	"kest.example/kest/internal/digest"
@@ -86,7 +85,7 @@ func parseDenial(compact string) (*Denial, *Evidence, error) {
 		return nil, nil, &VerificationError{Index: -1, Reason: ReasonSchema, Detail: "the denial names no policy or no tier"}
 	}
 	ev := &Evidence{Compact: compact, Entry: d.Entry, digest: digest.SHA256(compact), message: m}
-	ev.Hash = hex.EncodeToString(ev.digest[:])
+	ev.Hash = digest.Hex(ev.digest)
 	return d, ev, nil
 }
 

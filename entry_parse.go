@@ -1,7 +1,6 @@
 package kest
 
 import (
-	"bytes"
 	"strings"
 
 	"kest.example/kest/internal/jcs"
@@ -21,7 +20,11 @@ const (
 // ParseEntry reads an entry's JSON and checks it against the schema. It checks
 // no signature. The error wraps the cause, and no half entry comes with it.
 func ParseEntry(payload []byte, schema Schema) (*Entry, error) {
-	r := entryReader{s: jcs.NewScanner(string(payload)), e: &Entry{Classification: ClassSystem}}
+	return parseEntry(string(payload), schema)
+}
+
+func parseEntry(payload string, schema Schema) (*Entry, error) {
+	r := entryReader{s: jcs.NewScanner(payload), e: &Entry{Classification: ClassSystem}}
 	kind := r.s.Kind()
 	if kind == jcs.Object {
 		r.s.Object(1, r.member)
@@ -348,7 +351,7 @@ func (r *entryReader) orNull(v *jcs.Value) string {
 }
 
 // strict wants the very bytes that this library would have written.
-func (r *entryReader) strict(payload []byte) {
+func (r *entryReader) strict(payload string) {
 	e := r.e
 	switch e.Classification {
 	case ClassSystem, ClassData, ClassCritic, ClassSnapshot, ClassSanitizer:
@@ -358,7 +361,7 @@ func (r *entryReader) strict(payload []byte) {
 	if trace := e.Labels[LabelTraceID]; trace != "" && !isLowerHex(trace, 32) {
 		r.fail("labels.trace_id", "is not in lower case")
 	}
-	if r.err == nil && !bytes.Equal(e.Canonical(), payload) {
+	if r.err == nil && string(e.Canonical()) != payload {
 		r.fail("", "the payload is not the canonical form with every member")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"kest.example/kest/internal/ed25519"
@@ -138,7 +139,7 @@ func (id *Identity) sign(ctx context.Context, typ string, payload []byte, now ti
 // compact signs under a header.
 func (id *Identity) compact(ctx context.Context, h jws.Header, payload []byte) (string, error) {
 	input := jws.Input(h, payload)
-	signature, err := id.Signer.Sign(ctx, []byte(input))
+	signature, err := id.Signer.Sign(ctx, slices.Clip(input))
 	if err != nil {
 		return "", unavailable("signing as "+id.WorkloadID, err)
 	}
@@ -148,5 +149,5 @@ func (id *Identity) compact(ctx context.Context, h jws.Header, payload []byte) (
 	if h.Algorithm == jws.ES256 {
 		signature = jws.LowS(signature)
 	}
-	return input + "." + jws.Encode(signature), nil
+	return jws.Compact(input, signature), nil
 }

@@ -1,7 +1,6 @@
 package kest
 
 import (
-	"encoding/hex"
 	"math"
 
 	"kest.example/kest/internal/digest"
@@ -133,6 +132,5 @@ func Merge(passports ...Passport) Passport {
 // Hash returns the lower-case hex SHA-256 of a whole compact JWS: an entry's
 // name in the parent_ids of others (F-AE-09).
 func Hash(evidence string) string {
-	sum := digest.SHA256(evidence)
-	return hex.EncodeToString(sum[:])
+	return digest.Hex(digest.SHA256(evidence))
 }

@@ -301,6 +301,12 @@ func (f *Filter) newTraceparent() (header, id string, err error) {
 	if _, err := io.ReadFull(f.env.Random, b[:]); err != nil {
 		return "", "", err
 	}
-	id = hex.EncodeToString(b[:16])
-	return "00-" + id + "-" + hex.EncodeToString(b[16:]) + "-01", id, nil
+	var text [55]byte
+	copy(text[:], "00-")
+	hex.Encode(text[3:], b[:16])
+	text[35] = '-'
+	hex.Encode(text[36:], b[16:])
+	copy(text[52:], "-01")
+	header = string(text[:])
+	return header, header[3:35], nil
 }

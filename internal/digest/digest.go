@@ -4,8 +4,17 @@
 // guest's work.
 package digest
 
+import "encoding/hex"
+
 // Size is the size of a sum in bytes.
 const Size = 32
+
+// Hex writes a sum in lower case.
+func Hex(sum [Size]byte) string {
+	var text [2 * Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
+}
 
 // Host makes a sum at native speed; ok is false where it can't.
 type Host func(text string) (sum [Size]byte, ok bool)

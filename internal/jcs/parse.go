@@ -282,6 +282,7 @@ func small(text string) float64 {
 func (p *parser) string() string {
 	p.i++
 	start, ascii := p.i, true
+	p.i = plain(p.s, p.i)
 	for p.i < len(p.s) {
 		switch c := p.s[p.i]; {
 		case c == '"':
@@ -305,9 +306,25 @@ func (p *parser) string() string {
 	return ""
 }
 
+// plain returns where the first 8 bytes from i on are that are not all printable
+// ASCII without quotes and backslashes, or the last 8.
+func plain(s string, i int) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(s); i += 8 {
+		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, backslash := x^ones*'"', x^ones*'\\'
+		if (x|(x-ones*0x20)|(quote-ones)|(backslash-ones))&high != 0 {
+			break
+		}
+	}
+	return i
+}
+
 // escaped reads on from the first backslash of a string that began at start.
 func (p *parser) escaped(start int) string {
-	buf := append(make([]byte, 0, p.i-start+32), p.s[start:p.i]...)
+	var room [128]byte
+	buf := append(room[:0], p.s[start:p.i]...)
 	for p.i < len(p.s) {
 		switch c := p.s[p.i]; {
 		case c == '"':

@@ -69,7 +69,7 @@ type Message struct {
 func Parse(compact, typ string) (Message, error) {
 	first := strings.IndexByte(compact, '.')
 	last := strings.LastIndexByte(compact, '.')
-	if first < 0 || first == last || strings.IndexByte(compact[first+1:last], '.') >= 0 {
+	if first < 0 || first == last {
 		return Message{}, &Error{Detail: "not three segments"}
 	}
 	head, err := Decode(compact[:first])
@@ -81,6 +81,9 @@ func Parse(compact, typ string) (Message, error) {
 		return Message{}, err
 	}
 	if m.Payload, err = Decode(compact[first+1 : last]); err != nil {
+		if strings.IndexByte(compact[first+1:last], '.') >= 0 {
+			return Message{}, &Error{Detail: "not three segments"}
+		}
 		return Message{}, &Error{Detail: "payload", Err: err}
 	}
 	if m.Signature, err = Decode(compact[last+1:]); err != nil {
@@ -105,18 +108,22 @@ var digits = func() (table [256]byte) {
 // Decode reads base64url without padding (RFC 4648 section 5), strictly: each
 // result has one text. Go's decoder skips line ends even when it is strict.
 func Decode(s string) ([]byte, error) {
-	out := make([]byte, 0, len(s)*3/4)
+	out := make([]byte, len(s)*3/4)
+	n := 0
 	for len(s) >= 4 {
 		a, b, c, d := digits[s[0]], digits[s[1]], digits[s[2]], digits[s[3]]
 		if a|b|c|d > 63 {
 			return nil, errBase64
 		}
-		out = append(out, a<<2|b>>4, b<<4|c>>2, c<<6|d)
+		three := out[n : n+3]
+		three[0], three[1], three[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
 		s = s[4:]
+		n += 3
 	}
 	if s == "" {
 		return out, nil
 	}
+	out = out[:n]
 	if len(s) == 1 {
 		return nil, errBase64
 	}
@@ -225,10 +232,11 @@ func setText(to *string, m *jcs.Member) error {
 	return nil
 }
 
-// Input returns the signing input of a payload: base64url(header) "." base64url(payload).
-func Input(h Header, payload []byte) string {
-	head := make([]byte, 0, 128+len(h.Binding))
-	head = append(head, `{"alg":`...)
+// Input returns the signing input of a payload, base64url(header) "."
+// base64url(payload), with room for a signature of 64 bytes behind it.
+func Input(h Header, payload []byte) []byte {
+	var room [192]byte
+	head := append(room[:0], `{"alg":`...)
 	head = jcs.AppendString(head, h.Algorithm)
 	if h.Binding != "" {
 		head = append(head, `,"binding":`...)
@@ -251,8 +259,14 @@ func Input(h Header, payload []byte) string {
 	}
 	head = append(head, '}')
 	enc := base64.RawURLEncoding
-	out := make([]byte, 0, enc.EncodedLen(len(head))+1+enc.EncodedLen(len(payload)))
+	out := make([]byte, 0, enc.EncodedLen(len(head))+1+enc.EncodedLen(len(payload))+1+enc.EncodedLen(64))
 	out = enc.AppendEncode(out, head)
 	out = append(out, '.')
-	return string(enc.AppendEncode(out, payload))
+	return enc.AppendEncode(out, payload)
+}
+
+// Compact returns a signing input with its signature: a compact JWS (RFC 7515
+// section 7.1). It may write behind the input.
+func Compact(input, signature []byte) string {
+	return string(base64.RawURLEncoding.AppendEncode(append(input, '.'), signature))
 }

@@ -33,6 +33,9 @@ type VM struct {
 	requests map[uint32]*request
 	calls    map[uint32]*request // by call id
 	tasks    map[uint32]task     // by call id
+
+	peerOf  func() (id string, ok bool)                  // peer, made once
+	claimOf func(path ...string) (text string, ok bool) // claim
 }
 
 // task is a call that a filter makes for itself.
@@ -60,11 +63,13 @@ func New(host proxywasm.Host, options Options) *VM {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &VM{
+	v := &VM{
 		host: host, options: options,
 		filters: make(map[uint32]*plugin.Filter), requests: make(map[uint32]*request), calls: make(map[uint32]*request),
 		tasks: make(map[uint32]task),
 	}
+	v.peerOf, v.claimOf = v.peer, v.claim
+	return v
 }
 
 // Configure implements proxywasm.VM. A configuration that is wrong is logged
@@ -177,7 +182,7 @@ func (v *VM) RequestHeaders(id uint32, _ int, _ bool) proxywasm.Action {
 	if status != proxywasm.OK {
 		return v.fail("the headers can't be read: " + status.String())
 	}
-	in := plugin.Request{Headers: make([]plugin.Header, len(pairs)), Peer: v.peer, Claims: v.claim}
+	in := plugin.Request{Headers: make([]plugin.Header, len(pairs)), Peer: v.peerOf, Claims: v.claimOf}
 	for i, p := range pairs {
 		in.Headers[i] = plugin.Header{Name: p.Name, Value: p.Value}
 	}
