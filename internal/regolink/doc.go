@@ -6,7 +6,8 @@
 //
 //	exports  memory
 //	         kest_input(n i32) → address     where n bytes of input belong, JSON
-//	         kest_eval(entry, n i32) → i64   evaluates; length<<32 | address of the result, JSON
+//	         kest_eval(entry, n i32) → i64   evaluates; length<<32 | address of the result, JSON;
+//	                                         n = 0 takes the input before
 //	         kest_length(address i32) → i32  of a text that ends with 0
 //	imports  kest_shim.abort(address i32)    a text that ends with 0; doesn't return
 //	         kest_shim.builtin(id, address, n i32) → i32

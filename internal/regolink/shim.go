@@ -72,7 +72,8 @@ func shim(info []byte) *wasmbin.Module {
 	return &s.m
 }
 
-// evalBody: the input goes over, the result or the abort's text comes back.
+// evalBody: the input goes over, the result or the abort's text comes back. No
+// input is the one before.
 //
 //	0 entry, 1 input, 2 n, 3 out, 4 room → the result's length, which is in out
 //	unless it is above room; -1 minus the length of the text of an abort, of

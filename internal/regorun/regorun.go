@@ -104,6 +104,21 @@ func (m *Module) Evaluate(entry uint32, input []byte, now time.Time) ([]byte, er
 	return result, nil
 }
 
+// EvaluateTwice evaluates an input, and then the same that the module has kept,
+// as a guest's next policy does.
+func (m *Module) EvaluateTwice(entry uint32, input []byte, now time.Time) (first, again []byte, err error) {
+	i, err := m.instantiate()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = i.module.Close(i.ctx) }()
+	if first, err = i.evaluate(entry, input, now); err != nil {
+		return nil, nil, err
+	}
+	again, err = i.evaluateKept(entry, 0)
+	return first, again, err
+}
+
 var errClosed = errors.New("rego: the module is closed")
 
 func (m *Module) acquire() (*instance, error) {
@@ -167,6 +182,9 @@ func (m *Module) instantiate() (*instance, error) {
 }
 
 func (i *instance) evaluate(entry uint32, input []byte, now time.Time) ([]byte, error) {
+	if len(input) == 0 { // to the module that is the input before, which may be anybody's
+		return nil, &regoinfo.AbortError{Text: "the input is no JSON"}
+	}
 	i.now, i.abort, i.failed = now, "", ""
 	i.stack[0] = uint64(len(input))
 	if err := i.call(i.input); err != nil {
@@ -175,7 +193,12 @@ func (i *instance) evaluate(entry uint32, input []byte, now time.Time) ([]byte, 
 	if !i.memory.Write(api.DecodeU32(i.stack[0]), input) {
 		return nil, errMemory
 	}
-	i.stack = [2]uint64{uint64(entry), uint64(len(input))}
+	return i.evaluateKept(entry, len(input))
+}
+
+// evaluateKept evaluates n bytes of input that are in place, or with n = 0 those before.
+func (i *instance) evaluateKept(entry uint32, n int) ([]byte, error) {
+	i.stack = [2]uint64{uint64(entry), uint64(n)} //nolint:gosec // not negative
 	if err := i.call(i.eval); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"kest.example/kest"
 	"kest.example/kest/internal/hostcall"
+	"kest.example/kest/internal/jcs"
 	"kest.example/kest/internal/regoinfo"
 	"kest.example/kest/internal/regoinput"
 	"kest.example/kest/plugin"
@@ -17,12 +18,39 @@ import (
 type Engine struct {
 	info   *regoinfo.Info
 	module module
+	known  map[string]policy
+
+	// Where the module keeps an input: that of last, as the policies of such a number use it.
+	last  *kest.Context
+	input int
+	room  []byte
+}
+
+// policy is one with a number that those have in common which use the same of a
+// context.
+type policy struct {
+	*regoinfo.Policy
+	input int
+}
+
+// find knows a policy by its name, in which dots and slashes are the same.
+func (e *Engine) find(name string) (p policy, ok bool) {
+	if p, ok = e.known[name]; ok {
+		return p, true
+	}
+	found, ok := e.info.Find(name)
+	if !ok {
+		return policy{}, false
+	}
+	return e.known[found.Name], true
 }
 
 // module evaluates an entry point: it returns OPA's result set, as JSON. The
 // error is a *regoinfo.AbortError where the policy ended it.
 type module interface {
+	// evaluate takes nil for the input before, where the module keeps it.
 	evaluate(entry uint32, nowMS int64, input []byte) ([]byte, error)
+	keeps() bool
 }
 
 // New returns the Rego that is linked in; where there is none, the host's.
@@ -40,7 +68,19 @@ func New(foreign plugin.ForeignFunc) (plugin.RegoEngine, error) {
 		return nil, err
 	}
 	serve(info)
-	return &Engine{info, m}, nil
+	e := &Engine{info: info, module: m, known: make(map[string]policy)}
+	numbers := make(map[string]int)
+	for i := range info.Policies {
+		p, all := &info.Policies[i], ""
+		if p.Uses != nil {
+			all = string(jcs.Append(nil, p.Uses))
+		}
+		if _, known := numbers[all]; !known {
+			numbers[all] = len(numbers)
+		}
+		e.known[p.Name] = policy{p, numbers[all]}
+	}
+	return e, nil
 }
 
 type noModuleError struct{}
@@ -54,7 +94,7 @@ func (e *Engine) Names() []string { return e.info.Names() }
 
 // Digest implements kest.PolicyDigester.
 func (e *Engine) Digest(policy string) (digest string, known bool) {
-	p, ok := e.info.Find(policy)
+	p, ok := e.find(policy)
 	if !ok {
 		return "", false
 	}
@@ -64,16 +104,31 @@ func (e *Engine) Digest(policy string) (digest string, known bool) {
 // Evaluate implements kest.Engine. What ends the evaluation, such as a built-in
 // that fails, is an error.
 func (e *Engine) Evaluate(_ context.Context, policy string, c *kest.Context) (kest.Decision, error) {
-	p, ok := e.info.Find(policy)
+	p, ok := e.find(policy)
 	if !ok {
 		return kest.Decision{}, unknownPolicyError(policy)
 	}
-	result, err := e.module.evaluate(p.Entry, c.Environment.TimestampMS, regoinput.Append(make([]byte, 0, inputSize), c, p.Uses))
+	result, err := e.module.evaluate(p.Entry, c.Environment.TimestampMS, e.write(c, p))
 	if err != nil {
+		e.last = nil
 		return kest.Decision{Revision: p.Digest}, err
 	}
 	allow, reason := regoinfo.Verdict(result)
 	return kest.Decision{Allow: allow, Reason: reason, Revision: p.Digest}, nil
+}
+
+// write returns a policy's input, or nil where it is the one before: policies
+// of a tier see the same context, and reading it costs more than most decide.
+func (e *Engine) write(c *kest.Context, p policy) []byte {
+	if !e.module.keeps() {
+		return regoinput.Append(make([]byte, 0, inputSize), c, p.Uses)
+	}
+	if e.last == c && e.input == p.input {
+		return nil
+	}
+	e.last, e.input = c, p.input
+	e.room = regoinput.Append(e.room[:0], c, p.Uses)
+	return e.room
 }
 
 // inputSize is about what a policy's input takes.
@@ -84,6 +139,9 @@ type unknownPolicyError string
 func (e unknownPolicyError) Error() string {
 	return "rego: policy " + strconv.Quote(string(e)) + " is not in this module"
 }
+
+// keeps: a host has many guests.
+func (hosted) keeps() bool { return false }
 
 // hosted is a module that the host runs.
 type hosted struct{ foreign plugin.ForeignFunc }

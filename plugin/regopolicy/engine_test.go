@@ -107,3 +107,75 @@ func TestHostsThatFail(t *testing.T) {
 		t.Errorf("a host without policies: %+v", e)
 	}
 }
+
+// kept is a module that keeps an input; it notes what it was given.
+type kept struct {
+	given []string
+	err   error
+}
+
+func (k *kept) keeps() bool { return true }
+
+func (k *kept) evaluate(_ uint32, _ int64, input []byte) ([]byte, error) {
+	k.given = append(k.given, string(input))
+	return []byte(`[{"result":true}]`), k.err
+}
+
+// Policies that use the same of one context share an input that is kept, and no others do.
+func TestKeptInput(t *testing.T) {
+	uses, err := jcs.ParseString(`{"trust_score": null}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := regoinfo.Info{Policies: []regoinfo.Policy{
+		{Name: "all"}, {Name: "score", Uses: uses, Entry: 1}, {Name: "score/too", Uses: uses, Entry: 2}, {Name: "all/too", Entry: 3},
+	}}
+	e, err := New(func(string, []byte) ([]byte, bool) { return list.Append(nil), true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, module := e.(*Engine), &kept{}
+	engine.module = module
+	one, other := question(t), question(t)
+	ask := func(policy string, c *kest.Context) string {
+		d, err := engine.Evaluate(context.Background(), policy, c)
+		if (err != nil) != (module.err != nil) || d.Allow != (err == nil) {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		return module.given[len(module.given)-1]
+	}
+	all, score := string(one.JSON()), `{"trust_score":0}`
+	for i, c := range []struct {
+		policy  string
+		context *kest.Context
+		want    string
+	}{
+		{"score", one, score},
+		{"score/too", one, ""},
+		{"score.too", one, ""},
+		{"all", one, all},
+		{"all/too", one, ""},
+		{"score", one, score},
+		{"score", other, score},
+		{"score", other, ""},
+		{"score", one, score},
+	} {
+		if have := ask(c.policy, c.context); !sameJSON(have, c.want) {
+			t.Errorf("%d: %s was given %q, not %q", i, c.policy, have, c.want)
+		}
+	}
+	module.err = &regoinfo.AbortError{Text: "why"}
+	ask("score", one)
+	module.err = nil
+	if have := ask("score", one); have != score {
+		t.Errorf("after an abort: %q", have)
+	}
+}
+
+func sameJSON(a, b string) bool {
+	x, err := jcs.ParseString(a)
+	if err != nil {
+		return a == b
+	}
+	return string(jcs.Append(nil, x)) == b
+}

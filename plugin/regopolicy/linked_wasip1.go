@@ -43,6 +43,8 @@ func serve(info *regoinfo.Info) { state.builtins = info.Builtins }
 
 type inside struct{}
 
+func (inside) keeps() bool { return true }
+
 func (inside) evaluate(entry uint32, nowMS int64, input []byte) ([]byte, error) {
 	state.nowMS, state.failed = nowMS, ""
 	n := policyEval(entry, unsafe.Pointer(unsafe.SliceData(input)), uint32(len(input)), unsafe.Pointer(&state.out), uint32(len(state.out))) //nolint:gosec // memory ends at 4 GiB

@@ -34,7 +34,7 @@ type VM struct {
 	calls    map[uint32]*request // by call id
 	tasks    map[uint32]task     // by call id
 
-	peerOf  func() (id string, ok bool)                  // peer, made once
+	peerOf  func() (id string, ok bool)                 // peer, made once
 	claimOf func(path ...string) (text string, ok bool) // claim
 }
 

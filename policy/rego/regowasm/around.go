@@ -12,6 +12,9 @@ const (
 	exportDepth = "kest_depth"
 	exportStack = "kest_stack"
 	exportStart = "kest_start"
+	exportAgain = "kest_again" // not 0: the input is the one before
+	exportKept  = "kest_kept"  // the input before, read; 0 where there is none
+	exportTop   = "kest_top"   // behind it
 )
 
 // runtimeFunctions of OPA's are called from around it: with how many parameters.
@@ -56,13 +59,13 @@ func (m *opaModule) around(dataAt int32, dataSize int, maxPages uint32) (*wasmbi
 	for _, name := range []string{"ready", "data", "saved", "base"} {
 		a.globals[name] = a.AddGlobal(0)
 	}
-	tooLarge := m.addText("the input is too large")
+	tooLarge, noInput := m.addText("the input is too large"), m.addText("there is no input before")
 	a.define(regolink.ExportLength, 1, ints(1), lengthBody(), false)
 	a.define("ready", 0, nil, a.readyBody(m.statics, dataAt, dataSize), true)
 	a.define("opa_abort", 1, nil, new(wasmbin.Code).Get(0).Call(a.functions[regolink.FnAbort]).Body(), false)
 	a.define("opa_println", 1, nil, new(wasmbin.Code).Body(), false)
 	a.define(regolink.ExportInput, 1, ints(1), a.inputBody(tooLarge), false)
-	a.define(regolink.ExportEval, 2, []byte{wasmbin.I64}, a.evalBody(m.statics, stack), false)
+	a.define(regolink.ExportEval, 2, []byte{wasmbin.I64}, a.evalBody(m.statics, stack, noInput), false)
 	for n := range 5 {
 		a.define("opa_builtin"+strconv.Itoa(n), n+2, ints(1), a.builtinBody(uint32(n), failed), false)
 	}
@@ -104,7 +107,7 @@ func (a *around) imports(m *opaModule) error {
 		a.imported("opa", f.name, f.params, results)
 	}
 	a.imported("opa", exportStart, 0, nil)
-	for i, name := range []string{exportStack, exportDepth} {
+	for i, name := range []string{exportStack, exportDepth, exportAgain, exportKept, exportTop} {
 		a.Imports = append(a.Imports, wasmbin.Import{
 			Module: "opa", Name: name, Kind: wasmbin.GlobalKind, Global: wasmbin.GlobalType{Value: wasmbin.I32, Mutable: true},
 		})
@@ -210,15 +213,24 @@ const opI32GtS byte = 0x4a
 const maxInput = 4 << 20
 
 // evalBody: 0 entry, 1 n → length<<32 | address. Whatever an evaluation before
-// this one left behind, as after an abort, is put back.
-func (a *around) evalBody(statics region, stack int32) []byte {
+// this one left behind, as after an abort, is put back. With no input, n = 0,
+// it is the one before, which was read once: an evaluation changes as little of
+// it as of the root document.
+func (a *around) evalBody(statics region, stack, noInput int32) []byte {
 	const heap, result = 2, 3
 	w := a.write().const32(stack).set(exportStack).const32(0).set(exportDepth).
 		const32(statics.start).get("saved").const32(statics.end - statics.start)
 	w.Copy(0, 0)
-	w.get("base").local(1).op(wasmbin.OpI32Add).aligned()
-	w.Tee(heap)
-	w.call("opa_malloc_init").
+	w.local(1).op(wasmbin.OpI32Eqz).set(exportAgain).
+		get(exportAgain).op(wasmbin.OpIf, wasmbin.NoResult).
+		get(exportKept).op(wasmbin.OpI32Eqz, wasmbin.OpIf, wasmbin.NoResult).
+		const32(noInput).call(regolink.FnAbort).op(wasmbin.OpUnreachable, wasmbin.OpEnd).
+		get(exportTop)
+	w.Set(heap)
+	w.op(wasmbin.OpElse).const32(0).set(exportKept).
+		get("base").local(1).op(wasmbin.OpI32Add).aligned()
+	w.Set(heap)
+	w.op(wasmbin.OpEnd).local(heap).call("opa_malloc_init").
 		const32(0).local(0).get("data").get("base").local(1).local(heap).const32(0).call("opa_eval")
 	w.Tee(result)
 	w.call(regolink.ExportLength).op(wasmbin.OpI64ExtendI32)

@@ -201,7 +201,10 @@ func compiled(t *testing.T, modules map[string]*ast.Module, input, data []byte) 
 		t.Fatal(err)
 	}
 	defer func() { _ = run.Close(context.Background()) }()
-	text, err := run.Evaluate(0, input, caseTime)
+	text, again, err := run.EvaluateTwice(0, input, caseTime)
+	if !bytes.Equal(again, text) {
+		t.Errorf("first %s\nand again on the same input %s", text, again)
+	}
 	if _, aborted := errors.AsType[*regoinfo.AbortError](err); err != nil && !aborted {
 		t.Errorf("it trapped: %v", err)
 	}

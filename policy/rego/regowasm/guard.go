@@ -33,7 +33,13 @@ func (m *opaModule) guardCalls() error {
 	}
 	g.insert = m.add(3, false, g.insertBody())
 	g.number = m.add(1, true, g.numberBody())
-	m.Exports = append(m.Exports, wasmbin.Export{Name: exportDepth, Kind: wasmbin.GlobalKind, Index: g.depth})
+	g.again, g.kept, g.top = m.AddGlobal(0), m.AddGlobal(0), m.AddGlobal(0)
+	for _, e := range []wasmbin.Export{
+		{Name: exportDepth, Index: g.depth}, {Name: exportAgain, Index: g.again}, {Name: exportKept, Index: g.kept}, {Name: exportTop, Index: g.top},
+	} {
+		e.Kind = wasmbin.GlobalKind
+		m.Exports = append(m.Exports, e)
+	}
 	for i, body := range m.Code[:len(calls)] {
 		self := imported + uint32(i)
 		guarded, err := wasmbin.RedirectCalls(body, func(f uint32) uint32 { return g.target(self, f) })
@@ -54,7 +60,9 @@ type guards struct {
 	insert        uint32 // in place of opa_object_insert
 	number        uint32 // in place of opa_json_lex_read_number
 	depth         uint32 // a global
-	tooDeep       int32  // a text
+	again         uint32 // a global, as are kept and top
+	kept, top     uint32
+	tooDeep       int32 // a text
 }
 
 // target says where a call from one function to another goes.
@@ -87,12 +95,17 @@ func (g *guards) target(from, to uint32) uint32 {
 	return to
 }
 
-// inputBody reads the input. One that is no JSON would be undefined, and not
-// what a policy says of it.
+// inputBody reads the input, unless it is the one before again. One that is no
+// JSON would be undefined, and not what a policy says of it.
 func (g *guards) inputBody(f uint32, _ wasmbin.FuncType) []byte {
 	const value = 2
-	c := new(wasmbin.Code).Get(0).Get(1).Call(f).Tee(value).Op(wasmbin.OpI32Eqz, wasmbin.OpIf, wasmbin.NoResult)
-	return g.abort(c, "the input is no JSON").Op(wasmbin.OpEnd).Get(value).Body(wasmbin.I32)
+	c := new(wasmbin.Code).
+		With(wasmbin.OpGlobalGet, g.again).Op(wasmbin.OpIf, wasmbin.NoResult).With(wasmbin.OpGlobalGet, g.kept).Op(wasmbin.OpReturn, wasmbin.OpEnd).
+		Get(0).Get(1).Call(f).Tee(value).Op(wasmbin.OpI32Eqz, wasmbin.OpIf, wasmbin.NoResult)
+	return g.abort(c, "the input is no JSON").Op(wasmbin.OpEnd).
+		Call(g.runtime("opa_heap_ptr_get")).I32(7).Op(wasmbin.OpI32Add).I32(-8).Op(wasmbin.OpI32And).With(wasmbin.OpGlobalSet, g.top).
+		Get(value).With(wasmbin.OpGlobalSet, g.kept).
+		Get(value).Body(wasmbin.I32)
 }
 
 func (g *guards) guard(known map[uint32]uint32, f uint32, body func(f uint32, t wasmbin.FuncType) []byte) uint32 {
