@@ -22,11 +22,14 @@ type Evaluation struct {
 	tier    int
 	done    []NamedDecision
 	denied  bool
+	room    [3]NamedDecision // for done, which most plans don't outgrow
 }
 
 // Begin starts to decide a plan.
 func (p *Plan) Begin(c *Context) *Evaluation {
-	return &Evaluation{plan: p, context: c, done: make([]NamedDecision, 0, 4)}
+	e := &Evaluation{plan: p, context: c}
+	e.done = e.room[:0]
+	return e
 }
 
 // Next returns the tier to be asked and the context that its policies see;

@@ -165,13 +165,15 @@ func (x *Exchange) verify() Step {
 		}
 		options = append(options, kest.FromPeer(id))
 	}
-	ctx, lacking := context.Background(), &missing{}
+	ctx := context.Background()
+	var lacking *missing
 	if x.f.agentKeys != nil {
+		lacking = &missing{}
 		ctx = context.WithValue(ctx, missingKey{}, lacking)
 	}
 	lineage, err := x.f.verifier.Verify(ctx, x.incoming.Passport, options...)
 	switch {
-	case errors.Is(err, kest.ErrKeyPending) && x.fetched < maxFetches:
+	case lacking != nil && errors.Is(err, kest.ErrKeyPending) && x.fetched < maxFetches:
 		return x.fetchKeys(lacking.list)
 	case err != nil:
 		return x.failed(err)
@@ -335,7 +337,8 @@ func (x *Exchange) finish(header string) Step {
 	if x.signed != nil {
 		decisionID = x.signed.Entry.EntryID
 	}
-	return x.withTrace(Step{Kind: Continue, Edits: []Edit{{"baggage", header}}, Verdict: x.verdict(decisionID)})
+	edits := append(make([]Edit, 0, 2), Edit{"baggage", header})
+	return x.withTrace(Step{Kind: Continue, Edits: edits, Verdict: x.verdict(decisionID)})
 }
 
 func (x *Exchange) withTrace(step Step) Step {

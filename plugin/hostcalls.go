@@ -105,7 +105,7 @@ const compressFunction = "compress"
 
 // deflater compresses by the host where there is one; nil is this library's own.
 func (f *Filter) deflater() baggage.Deflater {
-	if f.env.Foreign == nil {
+	if f.env.Foreign == nil || !f.config.Propagation.Compress {
 		return nil
 	}
 	return func(text []byte) ([]byte, bool) { return f.foreign(compressFunction, text) }
