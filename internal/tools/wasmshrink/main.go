@@ -11,7 +11,8 @@
 // puts them into one function that is called instead. Envoy compiles every byte
 // of a module before it serves, so that is start-up time. Functions in which
 // speed counts keep theirs. In all of them the way to a larger stack, which is
-// seldom taken, is shared too, and instructions that do nothing go.
+// seldom taken, is shared too, instructions that do nothing go, and an address
+// that is narrowed to 32 bits is kept.
 //
 // A guest that asks a policy module (package regolink) is linked with a stub
 // that has none, so that it imports nothing which a proxy lacks.
