@@ -58,7 +58,7 @@ func (e *Evidence) Algorithm() string { return e.message.Header.Algorithm }
 // KeyID returns the kid of the JWS header, or "".
 func (e *Evidence) KeyID() string { return e.message.Header.KeyID }
 
-// Payload returns the signed bytes of the entry.
+// Payload returns a copy of the signed bytes of the entry.
 func (e *Evidence) Payload() []byte { return bytes.Clone(e.message.Payload) }
 
 // fault makes an error about this evidence.
