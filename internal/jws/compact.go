@@ -67,6 +67,15 @@ type Message struct {
 // bits, other than three segments, repeated header names, crit, and a missing
 // alg or typ. An alg that is not accepted gives ErrAlgorithm.
 func Parse(compact, typ string) (Message, error) {
+	m, err := parse(compact, typ)
+	if err != nil && strings.Count(compact, ".") != 2 {
+		return Message{}, &Error{Detail: "not three segments"}
+	}
+	return m, err
+}
+
+// parse takes no more than three segments either: a dot is no base64url.
+func parse(compact, typ string) (Message, error) {
 	first := strings.IndexByte(compact, '.')
 	last := strings.LastIndexByte(compact, '.')
 	if first < 0 || first == last {
@@ -81,9 +90,6 @@ func Parse(compact, typ string) (Message, error) {
 		return Message{}, err
 	}
 	if m.Payload, err = Decode(compact[first+1 : last]); err != nil {
-		if strings.IndexByte(compact[first+1:last], '.') >= 0 {
-			return Message{}, &Error{Detail: "not three segments"}
-		}
 		return Message{}, &Error{Detail: "payload", Err: err}
 	}
 	if m.Signature, err = Decode(compact[last+1:]); err != nil {

@@ -325,3 +325,17 @@ func FuzzCompact(f *testing.F) {
 		}
 	})
 }
+
+// Whatever else is wrong with it, other than three segments is said first.
+func TestOtherThanThreeSegments(t *testing.T) {
+	for _, header := range []string{`{"alg":"EdDSA","typ":"JWS"}`, `{"alg":"none","typ":"JWS"}`, `{"alg":`} {
+		head := jws.Encode([]byte(header))
+		for _, compact := range []string{head, head + ".e30", head + ".e30.e30.AA", head + ".e30..AA", head + ".e30.AA.", "." + head + ".e30.AA", "..." + head} {
+			_, err := jws.Parse(compact, jws.TypeEntry)
+			var e *jws.Error
+			if !errors.As(err, &e) || errors.Is(err, jws.ErrAlgorithm) || e.Detail != "not three segments" {
+				t.Errorf("%s: %v", compact, err)
+			}
+		}
+	}
+}

@@ -19,11 +19,15 @@ type Engine struct {
 	info   *regoinfo.Info
 	module module
 	known  map[string]policy
+	room   []byte // for an input
+}
 
-	// Where the module keeps an input: that of last, as the policies of such a number use it.
-	last  *kest.Context
-	input int
-	room  []byte
+// keptInput says which input a module keeps: that of an engine's context, as the
+// policies of a number use it.
+type keptInput struct {
+	of      *Engine
+	context *kest.Context
+	input   int
 }
 
 // policy is one with a number that those have in common which use the same of a
@@ -48,9 +52,11 @@ func (e *Engine) find(name string) (p policy, ok bool) {
 // module evaluates an entry point: it returns OPA's result set, as JSON. The
 // error is a *regoinfo.AbortError where the policy ended it.
 type module interface {
-	// evaluate takes nil for the input before, where the module keeps it.
+	// evaluate takes nil for the input that is kept.
 	evaluate(entry uint32, nowMS int64, input []byte) ([]byte, error)
-	keeps() bool
+	// kept is where it is noted which input that is, by all engines that ask this
+	// module; nil where none is kept.
+	kept() *keptInput
 }
 
 // New returns the Rego that is linked in; where there is none, the host's.
@@ -108,25 +114,29 @@ func (e *Engine) Evaluate(_ context.Context, policy string, c *kest.Context) (ke
 	if !ok {
 		return kest.Decision{}, unknownPolicyError(policy)
 	}
-	result, err := e.module.evaluate(p.Entry, c.Environment.TimestampMS, e.write(c, p))
+	kept := e.module.kept()
+	result, err := e.module.evaluate(p.Entry, c.Environment.TimestampMS, e.write(c, p, kept))
 	if err != nil {
-		e.last = nil
+		if kept != nil {
+			*kept = keptInput{}
+		}
 		return kest.Decision{Revision: p.Digest}, err
 	}
 	allow, reason := regoinfo.Verdict(result)
 	return kest.Decision{Allow: allow, Reason: reason, Revision: p.Digest}, nil
 }
 
-// write returns a policy's input, or nil where it is the one before: policies
-// of a tier see the same context, and reading it costs more than most decide.
-func (e *Engine) write(c *kest.Context, p policy) []byte {
-	if !e.module.keeps() {
+// write returns a policy's input, or nil where that is kept: policies of a tier
+// see the same context, and reading it costs more than most decide.
+func (e *Engine) write(c *kest.Context, p policy, kept *keptInput) []byte {
+	if kept == nil {
 		return regoinput.Append(make([]byte, 0, inputSize), c, p.Uses)
 	}
-	if e.last == c && e.input == p.input {
+	wanted := keptInput{e, c, p.input}
+	if *kept == wanted {
 		return nil
 	}
-	e.last, e.input = c, p.input
+	*kept = wanted
 	e.room = regoinput.Append(e.room[:0], c, p.Uses)
 	return e.room
 }
@@ -140,8 +150,8 @@ func (e unknownPolicyError) Error() string {
 	return "rego: policy " + strconv.Quote(string(e)) + " is not in this module"
 }
 
-// keeps: a host has many guests.
-func (hosted) keeps() bool { return false }
+// kept: a host has many guests.
+func (hosted) kept() *keptInput { return nil }
 
 // hosted is a module that the host runs.
 type hosted struct{ foreign plugin.ForeignFunc }

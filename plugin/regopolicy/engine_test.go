@@ -108,15 +108,16 @@ func TestHostsThatFail(t *testing.T) {
 	}
 }
 
-// kept is a module that keeps an input; it notes what it was given.
-type kept struct {
+// keeper is a module that keeps an input; it notes what it was given.
+type keeper struct {
 	given []string
 	err   error
+	input keptInput
 }
 
-func (k *kept) keeps() bool { return true }
+func (k *keeper) kept() *keptInput { return &k.input }
 
-func (k *kept) evaluate(_ uint32, _ int64, input []byte) ([]byte, error) {
+func (k *keeper) evaluate(_ uint32, _ int64, input []byte) ([]byte, error) {
 	k.given = append(k.given, string(input))
 	return []byte(`[{"result":true}]`), k.err
 }
@@ -134,10 +135,11 @@ func TestKeptInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, module := e.(*Engine), &kept{}
+	engine, module := e.(*Engine), &keeper{}
 	engine.module = module
+	second := *engine // of another configuration in the same VM
 	one, other := question(t), question(t)
-	ask := func(policy string, c *kest.Context) string {
+	ask := func(engine *Engine, policy string, c *kest.Context) string {
 		d, err := engine.Evaluate(context.Background(), policy, c)
 		if (err != nil) != (module.err != nil) || d.Allow != (err == nil) {
 			t.Fatalf("%+v, %v", d, err)
@@ -149,25 +151,35 @@ func TestKeptInput(t *testing.T) {
 		policy  string
 		context *kest.Context
 		want    string
+		second  bool
 	}{
-		{"score", one, score},
-		{"score/too", one, ""},
-		{"score.too", one, ""},
-		{"all", one, all},
-		{"all/too", one, ""},
-		{"score", one, score},
-		{"score", other, score},
-		{"score", other, ""},
-		{"score", one, score},
+		{"score", one, score, false},
+		{"score/too", one, "", false},
+		{"score.too", one, "", false},
+		{"all", one, all, false},
+		{"all/too", one, "", false},
+		{"score", one, score, false},
+		{"score", other, score, false},
+		{"score", other, "", false},
+		{"score", one, score, false},
+		{"score", one, score, true},
+		{"score", one, score, false},
+		{"score", other, score, true},
+		{"score", one, score, false},
+		{"score", one, "", false},
 	} {
-		if have := ask(c.policy, c.context); !sameJSON(have, c.want) {
+		asked := engine
+		if c.second {
+			asked = &second
+		}
+		if have := ask(asked, c.policy, c.context); !sameJSON(have, c.want) {
 			t.Errorf("%d: %s was given %q, not %q", i, c.policy, have, c.want)
 		}
 	}
 	module.err = &regoinfo.AbortError{Text: "why"}
-	ask("score", one)
+	ask(engine, "score", one)
 	module.err = nil
-	if have := ask("score", one); have != score {
+	if have := ask(engine, "score", one); have != score {
 		t.Errorf("after an abort: %q", have)
 	}
 }

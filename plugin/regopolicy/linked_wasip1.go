@@ -25,6 +25,7 @@ var state struct {
 	out               [regoinfo.ResultRoom]byte
 	arguments, result []byte
 	failed            string
+	kept              keptInput
 }
 
 // linked returns the module that is linked in, and its Info's text; nil where
@@ -43,7 +44,7 @@ func serve(info *regoinfo.Info) { state.builtins = info.Builtins }
 
 type inside struct{}
 
-func (inside) keeps() bool { return true }
+func (inside) kept() *keptInput { return &state.kept }
 
 func (inside) evaluate(entry uint32, nowMS int64, input []byte) ([]byte, error) {
 	state.nowMS, state.failed = nowMS, ""
