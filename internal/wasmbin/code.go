@@ -27,6 +27,21 @@ func (c *Code) I64(v int64) *Code {
 	return c
 }
 
+// Raw adds what is encoded already.
+func (c *Code) Raw(b []byte) *Code {
+	c.b = append(c.b, b...)
+	return c
+}
+
+// Uint adds a number that belongs to the instruction before.
+func (c *Code) Uint(v uint32) *Code {
+	c.b = AppendUint(c.b, v)
+	return c
+}
+
+// Bytes returns what was written.
+func (c *Code) Bytes() []byte { return c.b }
+
 // Get reads a local; Set and Tee write one.
 func (c *Code) Get(local uint32) *Code { return c.With(OpLocalGet, local) }
 

@@ -24,7 +24,7 @@ func (s Space) String() string { return spaceNames[s] }
 // Instruction is one step of a function's body.
 type Instruction struct {
 	Op         byte
-	Sub        uint32 // what follows OpMisc
+	Sub        uint32 // what follows OpMisc or OpVector
 	Immediate  uint64 // low bits of its integer: an index, a constant, or an access's offset; 0 where there is none
 	Start, End int    // in what the reader reads
 }
@@ -83,6 +83,9 @@ func (r *Reader) instruction(visit func(reference)) Instruction {
 	case OpMisc:
 		i.Sub = r.Uint()
 		r.misc(i.Sub, visit)
+	case OpVector:
+		i.Sub = r.Uint()
+		i.Immediate = r.vectorInstruction(i.Sub, visit)
 	default:
 		i.Immediate = r.plain(i.Op, visit)
 	}
@@ -130,6 +133,24 @@ func (r *Reader) misc(sub uint32, visit func(reference)) {
 			r.Fail("the instruction 0xfc %d is unknown", sub)
 		}
 	}
+}
+
+// vectorInstruction: those of 128 bits, by their numbers in section 5.4.8.
+func (r *Reader) vectorInstruction(sub uint32, visit func(reference)) (offset uint64) {
+	switch {
+	case sub <= 11, sub == 92, sub == 93: // loads and a store
+		return r.memarg(visit)
+	case sub == 12, sub == 13: // a constant, lanes to shuffle
+		r.Bytes(16)
+	case sub >= 21 && sub <= 34: // a lane
+		r.Byte()
+	case sub >= 84 && sub <= 91: // a lane of the memory
+		offset = r.memarg(visit)
+		r.Byte()
+	case sub > 255:
+		r.Fail("the instruction 0xfd %d is unknown", sub)
+	}
+	return offset
 }
 
 func (r *Reader) index(space Space, visit func(reference)) uint64 {

@@ -34,34 +34,37 @@ func addresses(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	out := append(make([]byte, 0, len(body)), body[:locals]...)
-	for len(steps) > 0 {
-		n := 1
-		if short, skip := shorter(body, steps); skip > 0 {
-			out, steps = append(out, short...), steps[skip:]
+	more := make(map[int]uint64) // what is added to the offsets of accesses to come
+	for i := 0; i < len(steps); i++ {
+		rest := steps[i:]
+		if short, skip := shorter(body, rest); skip > 0 {
+			out = append(out, short...)
+			i += skip - 1
 			continue
 		}
-		offset, ok := addressOffset(body, steps)
-		access := 0
-		if ok {
-			access = accessAfter(steps[4:])
-		}
-		switch {
-		case !ok:
-			out = append(out, body[steps[0].Start:steps[0].End]...)
-		case access > 0 && offset+steps[3+access].Immediate < maxFrame:
-			last := steps[3+access]
-			out = append(out, body[steps[4].Start:last.Start]...)
-			out = append(out, body[last.Start:last.Start+2]...) // opcode and alignment
-			out = binary.AppendUvarint(out, offset+last.Immediate)
-			n = 4 + access
-		default:
+		if offset, ok := addressOffset(body, rest); ok {
+			i += len(addressPattern) - 1
+			access := accessAfter(steps[i+1:])
+			if at := i + access; access > 0 && more[at]+offset+steps[at].Immediate < maxFrame {
+				more[at] += offset
+				continue
+			}
 			out = wasmbin.AppendInt(append(out, wasmbin.OpI32Const), int64(offset)) //nolint:gosec // below maxFrame
 			out = append(out, wasmbin.OpI32Add)
-			n = 4
+			continue
 		}
-		steps = steps[n:]
+		out = appendAccess(out, body, steps[i], more[i])
 	}
 	return out, nil
+}
+
+// appendAccess copies an instruction, with more added to its offset.
+func appendAccess(out, body []byte, s wasmbin.Instruction, more uint64) []byte {
+	if more == 0 {
+		return append(out, body[s.Start:s.End]...)
+	}
+	out = append(out, body[s.Start:s.Start+2]...) // opcode and alignment
+	return binary.AppendUvarint(out, more+s.Immediate)
 }
 
 // shorter rewrites a comparison that is made a condition, a widened number that
@@ -101,18 +104,19 @@ func addressOffset(body []byte, steps []wasmbin.Instruction) (offset uint64, ok 
 }
 
 // accessAfter returns how many instructions on the memory access is that takes
-// the address: 1 for a load, 2 for a store of a local, a global or a constant;
-// 0 for none of these.
+// the address on top of the stack: 1 for a load, and more for a store, behind
+// what computes the value. It is 0 for none of these.
 func accessAfter(steps []wasmbin.Instruction) int {
-	if len(steps) > 0 && steps[0].Op >= wasmbin.OpI32Load && steps[0].Op <= wasmbin.OpI64Load32U {
-		return 1
-	}
-	if len(steps) < 2 || steps[1].Op <= wasmbin.OpI64Load32U || steps[1].Op > wasmbin.OpI64Store32 {
-		return 0
-	}
-	switch steps[0].Op {
-	case wasmbin.OpLocalGet, wasmbin.OpGlobalGet, wasmbin.OpI32Const, wasmbin.OpI64Const:
-		return 2
+	above := 0 // operands on top of the address
+	for i, s := range steps {
+		takes, gives, ok := wasmbin.Arity(s.Op)
+		switch {
+		case wasmbin.Store(s.Op) && above == 1, wasmbin.Load(s.Op) && above == 0:
+			return i + 1
+		case !ok || takes > above:
+			return 0
+		}
+		above += gives - takes
 	}
 	return 0
 }

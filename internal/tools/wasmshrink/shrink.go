@@ -32,6 +32,10 @@ func shrink(module []byte) ([]byte, error) {
 	for i, body := range m.Code[:functions] {
 		name := names[first+uint32(i)]
 		typ, _ := m.TypeOf(first + uint32(i))
+		if own, ok := replaced(name, typ); ok {
+			m.Code[i] = own
+			continue
+		}
 		if m.Code[i], err = s.function(name, body, uint32(len(typ.Params))); err != nil { //nolint:gosec // one, for Go's own
 			return nil, fmt.Errorf("function %d %s: %w", i, name, err)
 		}
@@ -44,17 +48,19 @@ func shrink(module []byte) ([]byte, error) {
 type shrinker struct {
 	push, pop uint32
 	more      map[uint32]uint32 // by the function that makes a stack larger
+	cold      map[uint32]bool   // functions that panic
 }
 
 func newShrinker(m *wasmbin.Module, names map[uint32]string) *shrinker {
 	one, two, result := []byte{wasmbin.I32}, []byte{wasmbin.I32, wasmbin.I32}, []byte{wasmbin.I32}
-	s := &shrinker{more: make(map[uint32]uint32)}
+	s := &shrinker{more: make(map[uint32]uint32), cold: make(map[uint32]bool)}
 	s.push = m.AddFunction(m.AddType(two, result), pushBody)
 	s.pop = m.AddFunction(m.AddType(one, result), popBody)
 	for _, f := range slices.Sorted(maps.Keys(names)) {
 		if strings.HasPrefix(names[f], "runtime.morestack") {
 			s.more[f] = m.AddFunction(m.AddType(two, result), new(wasmbin.Code).Get(0).Get(1).Call(s.push).Call(f).Body())
 		}
+		s.cold[f] = startsWithAny(names[f], panics)
 	}
 	return s
 }
@@ -67,7 +73,13 @@ func (m *shrinker) function(name string, body []byte, parameters uint32) ([]byte
 	if small, err = addresses(small); err != nil {
 		return nil, err
 	}
-	return narrow(small, parameters)
+	if small, err = narrow(small, parameters); err != nil {
+		return nil, err
+	}
+	if small, err = frames(small, parameters); err != nil {
+		return nil, err
+	}
+	return conditions(small)
 }
 
 // pushBody takes a return address, moves the stack pointer (global 0) down by
@@ -104,13 +116,14 @@ var hotPackages = []string{
 	"runtime.spanOf", "runtime.str", "runtime.typed", "runtime.wb",
 }
 
-func hot(name string) bool {
-	for _, p := range hotPackages {
-		if strings.HasPrefix(name, p) {
-			return true
-		}
-	}
-	return false
+func hot(name string) bool { return startsWithAny(name, hotPackages) }
+
+// panics are the functions that a sound program doesn't come to: a call of one
+// needn't be fast wherever it is.
+var panics = []string{"runtime.fatal", "runtime.goPanic", "runtime.gopanic", "runtime.panic", "runtime.sigpanic", "runtime.throw"}
+
+func startsWithAny(name string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // expected is one instruction of a pattern. Where local is set it must be the
@@ -192,7 +205,7 @@ func (m *shrinker) body(body []byte, calls bool) ([]byte, error) {
 			n = len(pushPattern) + reload
 			out = address(out, steps[6].Immediate)
 			out = wasmbin.AppendUint(append(out, wasmbin.OpCall), m.more[callee(steps)])
-		case calls && matches(steps, pushPattern):
+		case matches(steps, pushPattern) && (calls || m.cold[callee(steps)]):
 			n = len(pushPattern)
 			out = wasmbin.AppendUint(append(address(out, steps[6].Immediate), wasmbin.OpCall), m.push)
 			out = append(out, body[steps[9].Start:steps[9].End]...)

@@ -127,6 +127,28 @@ func TestGoFormIsRecognised(t *testing.T) {
 	if err != nil || len(left) > 0 || done < len(m.Code)*9/10 {
 		t.Errorf("%d of %d functions have the new form, and %v can't: %v", done, len(m.Code), left, err)
 	}
+	first := m.Imported(wasmbin.FunctionKind)
+	search, pushes, based := 0, 0, 0
+	for i, body := range m.Code {
+		typ, _ := m.TypeOf(first + uint32(i))
+		if _, ok := replaced(names[first+uint32(i)], typ); ok {
+			search++
+		}
+		_, steps, err := wasmbin.Body(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := (rebased{steps: steps, local: uint64(len(typ.Params))}); !f.standard() {
+			continue
+		}
+		pushes++
+		if short, err := frames(body, uint32(len(typ.Params))); err == nil && !bytes.Equal(short, body) {
+			based++
+		}
+	}
+	if search != 1 || pushes < len(m.Code)/2 || based < pushes*9/10 {
+		t.Errorf("%d functions are memchr; of %d that push, %d can be based below", search, pushes, based)
+	}
 }
 
 // Where functions have no names, nobody knows where a recovered panic comes back.
