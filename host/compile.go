@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	"kest.example/kest/internal/wasmbounds"
 	"kest.example/kest/plugin/proxywasm"
 )
 
@@ -18,14 +19,16 @@ type program struct {
 	compiled wazero.CompiledModule
 }
 
-// compile meters and compiles a module and sets up what it may import: the
+// compile rewrites, meters and compiles a module and sets up what it may import: the
 // proxy-wasm functions and WASI, nothing else.
 func compile(ctx context.Context, wasm []byte, o *options) (_ *program, err error) {
-	metered, err := meter(wasm)
+	metered, err := meter(wasmbounds.Module(wasm))
 	if err != nil {
 		return nil, err
 	}
-	config := wazero.NewRuntimeConfig().WithDebugInfoEnabled(false).WithMemoryLimitPages(o.pages)
+	const most = 1 << 16
+	pages := min(o.pages+1, most) // one for the room behind the end
+	config := wazero.NewRuntimeConfig().WithDebugInfoEnabled(false).WithMemoryLimitPages(pages)
 	p := &program{}
 	if o.cacheDir != "" {
 		if p.cache, err = wazero.NewCompilationCacheWithDir(o.cacheDir); err != nil {
