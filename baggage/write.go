@@ -1,13 +1,13 @@
 package baggage
 
 import (
-	"encoding/base64"
 	"io"
 	"slices"
 	"strings"
 	"unsafe"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/base64url"
 	"kest.example/kest/internal/uuid7"
 )
 
@@ -186,5 +186,5 @@ func compressed(text string, options WriteOptions) string {
 	if !ok {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(stream)
+	return string(base64url.AppendEncode(nil, stream))
 }

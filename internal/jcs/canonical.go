@@ -1,8 +1,11 @@
 package jcs
 
 import (
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
+
+	"kest.example/kest/internal/words"
 )
 
 // Append adds the canonical form of v to dst (RFC 8785).
@@ -116,7 +119,15 @@ const hexDigits = "0123456789abcdef"
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
+		if i+8 <= len(s) {
+			found := special(words.Load(s, i))
+			if found == 0 {
+				i += 7
+				continue
+			}
+			i += bits.TrailingZeros64(found) / 8
+		}
 		c := s[i]
 		if c >= 0x20 && c != '"' && c != '\\' {
 			continue

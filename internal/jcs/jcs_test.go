@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -159,6 +160,38 @@ func finite(text []byte) bool {
 		if tok.Kind() == '0' {
 			if f, _ := tok.Float(); math.Abs(f) == math.MaxFloat64 || math.IsInf(f, 0) {
 				return false
+			}
+		}
+	}
+}
+
+// Strings are read and written 8 bytes at a time: each byte in each place, with
+// all that a carry could mistake for it around, against one byte at a time.
+func TestStringsByteByByte(t *testing.T) {
+	around := []byte("\x20\x21\x23\x5b\x5d\x7f")
+	for n := 1; n < 20; n++ {
+		for at := range n {
+			for c := range 0x80 {
+				for fill := range around {
+					text := []byte(strings.Repeat(string(around[fill]), n))
+					text[at] = byte(c)
+					if n > 1 { // and one behind it, which may be special too
+						text[(at+1)%n] = "\"\\\x00"[c%3]
+					}
+					var want []byte
+					for _, b := range text {
+						one := AppendString(nil, string(b))
+						want = append(want, one[1:len(one)-1]...)
+					}
+					have := AppendString(nil, string(text))
+					if string(have) != `"`+string(want)+`"` {
+						t.Fatalf("%q became %s, want %q", text, have, want)
+					}
+					v, err := Parse(append([]byte("["), append(have, "]        "...)...))
+					if err != nil || v.Items()[0].Value.Str() != string(text) {
+						t.Fatalf("%s is %v (%v)", have, v, err)
+					}
+				}
 			}
 		}
 	}

@@ -2,8 +2,11 @@ package jcs
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
+
+	"kest.example/kest/internal/words"
 )
 
 // MaxDepth is how deep arrays and objects may nest.
@@ -306,19 +309,24 @@ func (p *parser) string() string {
 	return ""
 }
 
-// plain returns where the first 8 bytes from i on are that are not all printable
-// ASCII without quotes and backslashes, or the last 8.
+// plain returns where the first byte from i on is that is not printable ASCII,
+// or a quote or a backslash, or where fewer than 8 are left.
 func plain(s string, i int) int {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(s); i += 8 {
-		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
-		quote, backslash := x^ones*'"', x^ones*'\\'
-		if (x|(x-ones*0x20)|(quote-ones)|(backslash-ones))&high != 0 {
-			break
+		x := words.Load(s, i)
+		if other := special(x) | x&words.High; other != 0 {
+			return i + bits.TrailingZeros64(other)/8
 		}
 	}
 	return i
+}
+
+// special has, of the bytes of x, the highest bit of the first that is a
+// control character, a quote or a backslash; behind that one it says nothing.
+// It is 0 without one.
+func special(x uint64) uint64 {
+	quote, backslash := x^words.Ones*'"', x^words.Ones*'\\'
+	return ((x-words.Ones*0x20)&^x | (quote-words.Ones)&^quote | (backslash-words.Ones)&^backslash) & words.High
 }
 
 // escaped reads on from the first backslash of a string that began at start.

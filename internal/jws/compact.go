@@ -3,10 +3,11 @@
 package jws
 
 import (
-	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
+	"kest.example/kest/internal/base64url"
 	"kest.example/kest/internal/jcs"
 )
 
@@ -81,7 +82,8 @@ func parse(compact, typ string) (Message, error) {
 	if first < 0 || first == last {
 		return Message{}, &Error{Detail: "not three segments"}
 	}
-	head, err := Decode(compact[:first])
+	room := make([]byte, 0, len(compact)*3/4+2) // for all three
+	head, err := base64url.AppendDecode(room, compact[:first])
 	if err != nil {
 		return Message{}, &Error{Detail: "header", Err: err}
 	}
@@ -89,70 +91,22 @@ func parse(compact, typ string) (Message, error) {
 	if m.Header, err = parseHeader(head, typ); err != nil {
 		return Message{}, err
 	}
-	if m.Payload, err = Decode(compact[first+1 : last]); err != nil {
+	if m.Payload, err = base64url.AppendDecode(head[len(head):], compact[first+1:last]); err != nil {
 		return Message{}, &Error{Detail: "payload", Err: err}
 	}
-	if m.Signature, err = Decode(compact[last+1:]); err != nil {
+	if m.Signature, err = base64url.AppendDecode(m.Payload[len(m.Payload):], compact[last+1:]); err != nil {
 		return Message{}, &Error{Detail: "signature", Err: err}
 	}
+	m.Payload = slices.Clip(m.Payload)
 	return m, nil
 }
 
-var errBase64 = errors.New("not strict base64url without padding")
-
-// digits maps a byte to its value in base64url, or to 0xff.
-var digits = func() (table [256]byte) {
-	for i := range table {
-		table[i] = 0xff
-	}
-	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
-		table[c] = byte(i)
-	}
-	return table
-}()
-
 // Decode reads base64url without padding (RFC 4648 section 5), strictly: each
-// result has one text. Go's decoder skips line ends even when it is strict.
-func Decode(s string) ([]byte, error) {
-	out := make([]byte, len(s)*3/4)
-	n := 0
-	for len(s) >= 4 {
-		a, b, c, d := digits[s[0]], digits[s[1]], digits[s[2]], digits[s[3]]
-		if a|b|c|d > 63 {
-			return nil, errBase64
-		}
-		three := out[n : n+3]
-		three[0], three[1], three[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
-		s = s[4:]
-		n += 3
-	}
-	if s == "" {
-		return out, nil
-	}
-	out = out[:n]
-	if len(s) == 1 {
-		return nil, errBase64
-	}
-	a, b, c := digits[s[0]], digits[s[1]], byte(0)
-	if len(s) == 3 {
-		c = digits[s[2]]
-	}
-	trailing := b << 4
-	if len(s) == 3 {
-		trailing = c << 6
-	}
-	if a|b|c > 63 || trailing != 0 {
-		return nil, errBase64
-	}
-	out = append(out, a<<2|b>>4)
-	if len(s) == 3 {
-		out = append(out, b<<4|c>>2)
-	}
-	return out, nil
-}
+// result has one text.
+func Decode(s string) ([]byte, error) { return base64url.Decode(s) }
 
 // Encode writes base64url without padding.
-func Encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func Encode(b []byte) string { return string(base64url.AppendEncode(nil, b)) }
 
 // Most entries are signed as this library signs: these two texts around a key id.
 const (
@@ -168,7 +122,7 @@ func plainHeader(text []byte, typ string) (h Header, ok bool) {
 	}
 	kid := string(text[len(plainStart):n])
 	for i := range len(kid) {
-		if digits[kid[i]] == 0xff { // neither an escape nor the end of the string
+		if !base64url.Digit(kid[i]) { // neither an escape nor the end of the string
 			return Header{}, false
 		}
 	}
@@ -264,15 +218,14 @@ func Input(h Header, payload []byte) []byte {
 		head = jcs.Append(head, &list)
 	}
 	head = append(head, '}')
-	enc := base64.RawURLEncoding
-	out := make([]byte, 0, enc.EncodedLen(len(head))+1+enc.EncodedLen(len(payload))+1+enc.EncodedLen(64))
-	out = enc.AppendEncode(out, head)
-	out = append(out, '.')
-	return enc.AppendEncode(out, payload)
+	const size = 64 // of a signature
+	out := make([]byte, 0, (len(head)+len(payload)+size+3)*4/3+2)
+	out = append(base64url.AppendEncode(out, head), '.')
+	return base64url.AppendEncode(out, payload)
 }
 
 // Compact returns a signing input with its signature: a compact JWS (RFC 7515
 // section 7.1). It may write behind the input.
 func Compact(input, signature []byte) string {
-	return string(base64.RawURLEncoding.AppendEncode(append(input, '.'), signature))
+	return string(base64url.AppendEncode(append(input, '.'), signature))
 }
