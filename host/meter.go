@@ -28,7 +28,7 @@ const (
 
 // meter rewrites a module so that it can be stopped. It adds two globals
 // (passes left, and the stop flag), one function (the look), and at the head of
-// each loop and of each function that could recurse without one:
+// each loop and of enough functions (entries):
 //
 //	left -= 1; if left == 0 { look() }
 //
@@ -151,18 +151,23 @@ func extend(vector []byte, count uint64, entries []byte) ([]byte, error) {
 func (m *metering) code(body []byte) ([]byte, error) {
 	r := reader{b: body}
 	n := r.uint()
-	out := appendUint(make([]byte, 0, len(body)+len(body)/8), n+1)
-	check := m.check()
+	list := make([]walker, 0, min(n, uint64(len(body))))
 	for ; n > 0 && !r.bad; n-- {
 		function := r.block()
-		metered, err := meterFunction(function, check)
+		w, err := walk(function)
 		if err != nil {
 			return nil, err
 		}
-		out = appendBlock(out, metered)
+		list = append(list, w)
 	}
 	if r.bad || len(r.b) > 0 {
 		return nil, fmt.Errorf("%w: the code section is malformed", errModule)
+	}
+	out := appendUint(make([]byte, 0, len(body)+len(body)/8), uint64(len(list))+1)
+	check := m.check()
+	at := entries(list, m.look-uint64(len(list)))
+	for i := range list {
+		out = appendBlock(out, list[i].metered(check, at[i]))
 	}
 	return appendBlock(out, m.lookBody()), nil
 }
@@ -182,26 +187,28 @@ func (m *metering) lookBody() []byte {
 	return append(appendUint(b, m.left), opEnd)
 }
 
-// meterFunction puts the check behind each loop instruction, and in front of
-// all where the function calls others before it surely comes to a loop.
-func meterFunction(function, check []byte) ([]byte, error) {
+// walk goes over a function's body.
+func walk(function []byte) (walker, error) {
 	r := reader{b: function}
 	for n := r.uint(); n > 0 && !r.bad; n-- { // locals
 		r.uint()
 		r.leb()
 	}
-	w := walker{reader: r, start: len(function) - len(r.b)}
-	if err := w.walk(len(function)); err != nil {
-		return nil, err
-	}
-	out := append(make([]byte, 0, len(function)+(len(w.loops)+1)*len(check)), function[:w.start]...)
-	if w.calls && !w.loopFirst {
+	w := walker{reader: r, function: function, start: len(function) - len(r.b)}
+	return w, w.walk(len(function))
+}
+
+// metered returns the function with the check behind each loop instruction, and
+// in front of all where it is entered often.
+func (w *walker) metered(check []byte, entry bool) []byte {
+	out := append(make([]byte, 0, len(w.function)+(len(w.loops)+1)*len(check)), w.function[:w.start]...)
+	if entry {
 		out = append(out, check...)
 	}
 	from := w.start
 	for _, at := range w.loops {
-		out = append(append(out, function[from:at]...), check...)
+		out = append(append(out, w.function[from:at]...), check...)
 		from = at
 	}
-	return append(out, function[from:]...), nil
+	return append(out, w.function[from:]...)
 }

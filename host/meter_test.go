@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
+	"kest.example/kest/internal/wasmbin"
 	"kest.example/kest/plugin/proxywasm"
 )
 
@@ -112,6 +114,16 @@ func TestMeterStops(t *testing.T) {
 				0x20, 0, opI32Const, 1, opI32Sub, opCall, own + 1, 0x20, 0, opI32Const, 1, opI32Sub, opCall, own + 1, 0x6a, opEnd,
 			}},
 			function{proxywasm.OnRequestHeaders, 3, []byte{opI32Const, 63, opCall, own + 1}}),
+		// f calls g, g calls h, and h calls f twice
+		"a circle": assemble(version,
+			function{"f", 1, []byte{
+				0x20, 0, opI32Eqz, opIf, 0x7f, opI32Const, 0, 0x05, 0x20, 0, opI32Const, 1, opI32Sub, opCall, own + 2, opEnd,
+			}},
+			function{"g", 1, []byte{0x20, 0, opCall, own + 3}},
+			function{"h", 1, []byte{0x20, 0, opCall, own + 1, 0x20, 0, opCall, own + 1, 0x6a}},
+			function{proxywasm.OnRequestHeaders, 3, []byte{opI32Const, 63, opCall, own + 1}}),
+		"a chain":          assemble(chain(own, 60)...),
+		"a circle by name": byTable(),
 	} {
 		start := time.Now()
 		if got := serve(t, wasm); got != 503 {
@@ -120,6 +132,74 @@ func TestMeterStops(t *testing.T) {
 		if d := time.Since(start); d > 3*time.Second {
 			t.Errorf("%s: stopped after %v", name, d)
 		}
+	}
+}
+
+// chain makes n functions that each call the next one twice.
+func chain(own byte, n int) []function {
+	list := []function{version}
+	for i := range n - 1 {
+		next := own + byte(i) + 2
+		list = append(list, function{"f" + strings.Repeat("'", i), 1, []byte{0x20, 0, opCall, next, opCall, next}})
+	}
+	list = append(list, function{"last", 1, []byte{0x20, 0}})
+	return append(list, function{proxywasm.OnRequestHeaders, 3, []byte{opI32Const, 0, opCall, own + 1}})
+}
+
+// byTable makes a guest whose function calls itself twice by a table.
+func byTable() []byte {
+	m := &wasmbin.Module{Memories: []wasmbin.Limits{{Min: 1}}, Tables: []wasmbin.Table{{Element: wasmbin.FuncRef, Limits: wasmbin.Limits{Min: 1}}}}
+	i32 := []byte{wasmbin.I32}
+	one := m.AddType(i32, i32)
+	again := func(c *wasmbin.Code) *wasmbin.Code {
+		return c.Get(0).I32(1).Op(wasmbin.OpI32Sub).I32(0).With(wasmbin.OpCallIndirect, one).Uint(0)
+	}
+	body := new(wasmbin.Code).Get(0).Op(wasmbin.OpI32Eqz, wasmbin.OpIf, wasmbin.I32).I32(0).Op(wasmbin.OpElse)
+	f := m.AddFunction(one, again(again(body)).Op(wasmbin.OpI32Add, wasmbin.OpEnd).Body())
+	ask := m.AddFunction(m.AddType([]byte{wasmbin.I32, wasmbin.I32, wasmbin.I32}, i32), new(wasmbin.Code).I32(63).Call(f).Body())
+	abi := m.AddFunction(m.AddType(nil, nil), new(wasmbin.Code).Body())
+	m.Elements = []wasmbin.Element{{Offset: new(wasmbin.Code).I32(0).End(), Indexes: []uint32{f}}}
+	m.Exports = []wasmbin.Export{
+		{Name: "memory", Kind: wasmbin.MemoryKind}, {Name: proxywasm.OnRequestHeaders, Index: ask}, {Name: proxywasm.Version, Index: abi},
+	}
+	return m.Encode()
+}
+
+// Most functions have no check in front; a circle has one, and what could call
+// too often.
+func TestEntries(t *testing.T) {
+	calls := func(callees ...uint64) walker { return walker{callees: callees} }
+	long := make([]uint64, mostCalls+1)
+	for name, c := range map[string]struct {
+		list []walker
+		want []bool
+	}{
+		"a tree":                         {[]walker{calls(11, 12, 12), calls(12, 3), calls()}, []bool{false, false, false}},
+		"itself":                         {[]walker{calls(10)}, []bool{true}},
+		"a circle":                       {[]walker{calls(11), calls(12), calls(10)}, []bool{true, false, false}},
+		"two circles with one in common": {[]walker{calls(11), calls(10, 12), calls(11)}, []bool{true, true, false}},
+		"by a table":                     {[]walker{calls(11), {indirect: true}}, []bool{false, true}},
+		"a loop first":                   {[]walker{{callees: []uint64{10}, indirect: true, loopFirst: true}}, []bool{false}},
+		"too many calls":                 {[]walker{calls(11), calls(long...)}, []bool{false, true}},
+		"too many together":              {[]walker{calls(11, 11, 11), calls(long[:mostCalls/2]...)}, []bool{true, false}},
+	} {
+		if have := entries(c.list, 10); !slices.Equal(have, c.want) {
+			t.Errorf("%s: %v, want %v", name, have, c.want)
+		}
+	}
+	chain := make([]walker, 3*deepest)
+	for i := range chain {
+		chain[i] = calls(uint64(i)+1, uint64(i)+1)
+	}
+	unchecked, longest := 0, 0
+	for _, at := range entries(chain, 0) {
+		if unchecked++; at {
+			unchecked = 0
+		}
+		longest = max(longest, unchecked)
+	}
+	if longest < 5 || longest > 10 { // 2 to the 10th
+		t.Errorf("%d functions in a row, which call each other twice, have no check", longest)
 	}
 }
 

@@ -36,10 +36,12 @@ const (
 // walker goes over the instructions of one function.
 type walker struct {
 	reader
-	start     int   // where the instructions begin
-	loops     []int // offsets behind the loop instructions
-	calls     bool
-	loopFirst bool // the first instruction that can leave the line is a loop
+	function  []byte
+	start     int      // where the instructions begin
+	loops     []int    // offsets behind the loop instructions
+	callees   []uint64 // functions that it calls, once for each place
+	indirect  bool     // it calls by a table
+	loopFirst bool     // the first instruction that can leave the line is a loop
 	branched  bool
 }
 
@@ -64,8 +66,9 @@ func (w *walker) walk(size int) error {
 // note sees what may leave the straight line.
 func (w *walker) note(op byte) {
 	switch op {
-	case opCall, opCallIndirect:
-		w.calls = true
+	case opCallIndirect:
+		w.indirect = true
+	case opCall:
 	case opLoop:
 		w.loopFirst = w.loopFirst || !w.branched
 	case opUnreachable, opBlock, opIf, opBr, opBrIf, opBrTable, opReturn:
@@ -81,7 +84,9 @@ func (w *walker) immediates(op byte) bool {
 	switch op {
 	case opBlock, opLoop, opIf, opI32Const, opI64Const, opRefNull:
 		w.leb()
-	case opBr, opBrIf, opCall, opRefFunc, 0x20, 0x21, 0x22, opGlobalGet, opGlobalSet, 0x25, 0x26, 0x3f, opMemoryGrow:
+	case opCall:
+		w.callees = append(w.callees, w.uint())
+	case opBr, opBrIf, opRefFunc, 0x20, 0x21, 0x22, opGlobalGet, opGlobalSet, 0x25, 0x26, 0x3f, opMemoryGrow:
 		w.uint() // one index
 	case opBrTable:
 		w.uints(w.uint())

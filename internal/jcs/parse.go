@@ -3,6 +3,7 @@ package jcs
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -131,7 +132,7 @@ func (p *parser) object(depth int) []Member {
 		}
 	}
 	items := p.close(start)
-	if !ascending && repeats(items) {
+	if !ascending && repeats(names(items)) {
 		p.fail("a repeated member name")
 	}
 	return items
@@ -191,20 +192,26 @@ func (p *parser) next(closing byte) (closed bool) {
 	return false
 }
 
-// repeats reports whether two members share a name, in linear time for large objects.
-func repeats(items []Member) bool {
-	if len(items) > 16 {
-		seen := make(map[string]struct{}, len(items))
-		for i := range items {
-			seen[items[i].Name] = struct{}{}
-		}
-		return len(seen) != len(items)
-	}
+func names(items []Member) []string {
+	list := make([]string, len(items))
 	for i := range items {
-		for j := range i {
-			if items[i].Name == items[j].Name {
-				return true
-			}
+		list[i] = items[i].Name
+	}
+	return list
+}
+
+// repeats reports whether a name is there twice, in linear time for many.
+func repeats(names []string) bool {
+	if len(names) > 16 {
+		seen := make(map[string]struct{}, len(names))
+		for _, n := range names {
+			seen[n] = struct{}{}
+		}
+		return len(seen) != len(names)
+	}
+	for i, n := range names {
+		if slices.Contains(names[:i], n) {
+			return true
 		}
 	}
 	return false

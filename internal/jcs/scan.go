@@ -63,7 +63,7 @@ func (s *Scanner) Object(depth int, member func(name string)) {
 	if !s.p.enter(depth, '}') {
 		return
 	}
-	var room [24]Member
+	var room [24]string
 	seen := room[:0]
 	ascending := true
 	for s.p.err == nil {
@@ -71,10 +71,10 @@ func (s *Scanner) Object(depth int, member func(name string)) {
 		if s.p.err != nil {
 			return
 		}
-		if n := len(seen); n > 0 && seen[n-1].Name >= name {
+		if n := len(seen); n > 0 && seen[n-1] >= name {
 			ascending = false
 		}
-		seen = append(seen, Member{Name: name})
+		seen = append(seen, name)
 		member(name)
 		if s.p.next('}') {
 			break
