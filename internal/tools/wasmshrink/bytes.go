@@ -138,3 +138,100 @@ func replaced(name string, typ wasmbin.FuncType) ([]byte, bool) {
 	}
 	return nil, false
 }
+
+// Memory instructions are calls out of the code in wazero and V8, which cost
+// more than most texts are long. These functions stand for them, and use them
+// for what is longer.
+const (
+	shortCopy = 32
+	shortFill = 256
+)
+
+// copying stands for memory.copy: destination, source, size. All is loaded
+// before anything is stored, since the two may overlap.
+func copying() []byte {
+	const (
+		to uint32 = iota
+		from
+		size
+		words // locals
+	)
+	c := new(wasmbin.Code)
+	// distance of the i-th number of so many bytes: from the start, or from the end on
+	at := func(address uint32, n, i, count int32) *wasmbin.Code {
+		c.Get(address)
+		if i >= count/2 {
+			c.Get(size).Op(wasmbin.OpI32Add).I32((count - i) * n).Op(wasmbin.OpI32Sub)
+			return c
+		}
+		if i > 0 {
+			c.I32(i * n).Op(wasmbin.OpI32Add)
+		}
+		return c
+	}
+	numbers := func(n, count int32, load, store byte) {
+		for i := range count {
+			at(from, n, i, count).Op(load, 0, 0).Set(words + uint32(i)) //nolint:gosec // below 4
+		}
+		for i := range count {
+			at(to, n, i, count).Get(words+uint32(i)).Op(store, 0, 0) //nolint:gosec // below 4
+		}
+		c.Op(wasmbin.OpReturn)
+	}
+	atLeast := func(n int32) {
+		c.Get(size).I32(n).Op(wasmbin.OpI32GeU, wasmbin.OpIf, wasmbin.NoResult)
+	}
+	atLeast(shortCopy + 1)
+	c.Get(to).Get(from).Get(size).Copy(0, 0).Op(wasmbin.OpReturn, wasmbin.OpEnd)
+	atLeast(16)
+	numbers(8, 4, wasmbin.OpI64Load, wasmbin.OpI64Store)
+	c.Op(wasmbin.OpEnd)
+	atLeast(8)
+	numbers(8, 2, wasmbin.OpI64Load, wasmbin.OpI64Store)
+	c.Op(wasmbin.OpEnd)
+	atLeast(4)
+	numbers(4, 2, wasmbin.OpI64Load32U, wasmbin.OpI64Store32)
+	c.Op(wasmbin.OpEnd)
+	atLeast(2)
+	numbers(2, 2, wasmbin.OpI64Load16U, wasmbin.OpI64Store16)
+	c.Op(wasmbin.OpEnd)
+	atLeast(1)
+	c.Get(to).Get(from).Op(wasmbin.OpI32Load8U, 0, 0, opI32Store8, 0, 0).Op(wasmbin.OpEnd)
+	return c.Body(wasmbin.I64, wasmbin.I64, wasmbin.I64, wasmbin.I64)
+}
+
+// filling stands for memory.fill: address, byte, size.
+func filling() []byte {
+	const (
+		to uint32 = iota
+		value
+		size
+		every // value in each byte
+	)
+	c := new(wasmbin.Code)
+	next := func(n int32) {
+		c.Get(to).I32(n).Op(wasmbin.OpI32Add).Set(to).Get(size).I32(n).Op(wasmbin.OpI32Sub).Set(size).With(wasmbin.OpBr, 0)
+		c.Op(wasmbin.OpEnd, wasmbin.OpEnd)
+	}
+	while := func(n int32) {
+		c.Op(wasmbin.OpBlock, wasmbin.NoResult, wasmbin.OpLoop, wasmbin.NoResult)
+		c.Get(size).I32(n).Op(wasmbin.OpI32LtU).With(wasmbin.OpBrIf, 1)
+	}
+	c.Get(size).I32(shortFill).Op(wasmbin.OpI32GtU, wasmbin.OpIf, wasmbin.NoResult)
+	c.Get(to).Get(value).Get(size).Op(wasmbin.OpMisc, byte(wasmbin.MiscMemoryFill), 0, wasmbin.OpReturn, wasmbin.OpEnd)
+	c.Get(value).I32(0xff).Op(wasmbin.OpI32And, wasmbin.OpI64ExtendI32).I64(ones).Op(wasmbin.OpI64Mul).Set(every)
+	while(32)
+	for _, offset := range []byte{24, 16, 8, 0} {
+		c.Get(to).Get(every).Op(wasmbin.OpI64Store, 0, offset)
+	}
+	next(32)
+	while(8)
+	c.Get(to).Get(every).Op(wasmbin.OpI64Store, 0, 0)
+	next(8)
+	while(1)
+	c.Get(to).Get(every).Op(opI64Store8, 0, 0)
+	next(1)
+	return c.Body(wasmbin.I64)
+}
+
+const opI32Store8, opI64Store8 byte = 0x3a, 0x3c

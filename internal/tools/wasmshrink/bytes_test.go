@@ -13,13 +13,13 @@ import (
 )
 
 // bytesGuest is a module with one of the functions.
-func bytesGuest(t *testing.T, parameter byte, body []byte) (call api.Function, memory []byte) {
+func bytesGuest(t *testing.T, parameter byte, body []byte, results ...byte) (call api.Function, memory []byte) {
 	t.Helper()
 	m := &wasmbin.Module{
 		Memories: []wasmbin.Limits{{Min: 1}},
 		Exports:  []wasmbin.Export{{Name: "memory", Kind: wasmbin.MemoryKind}, {Name: "f", Kind: wasmbin.FunctionKind}},
 	}
-	m.AddFunction(m.AddType([]byte{parameter, parameter, parameter}, []byte{parameter}), body)
+	m.AddFunction(m.AddType([]byte{parameter, parameter, parameter}, results), body)
 	ctx := context.Background()
 	runtime := wazero.NewRuntime(ctx)
 	t.Cleanup(func() { _ = runtime.Close(ctx) })
@@ -33,7 +33,7 @@ func bytesGuest(t *testing.T, parameter byte, body []byte) (call api.Function, m
 
 // The same as bytes.IndexByte, wherever the text lies and what is around it.
 func TestMemchr(t *testing.T) {
-	call, memory := bytesGuest(t, wasmbin.I32, memchr())
+	call, memory := bytesGuest(t, wasmbin.I32, memchr(), wasmbin.I32)
 	random := rand.New(rand.NewPCG(1, 2))
 	found := 0
 	for range 100_000 {
@@ -67,7 +67,7 @@ func TestMemchr(t *testing.T) {
 // Texts of each size up to 70 that are the same, or differ in one bit; each also
 // at the end of the memory.
 func TestMemeqbody(t *testing.T) {
-	call, memory := bytesGuest(t, wasmbin.I64, memeqbody())
+	call, memory := bytesGuest(t, wasmbin.I64, memeqbody(), wasmbin.I64)
 	random := rand.New(rand.NewPCG(1, 2))
 	for n := range 70 {
 		for _, places := range [][2]int{{3, 1000}, {1000, 3}, {5, len(memory) - n}, {len(memory) - n, 64}} {
@@ -88,6 +88,45 @@ func TestMemeqbody(t *testing.T) {
 				right[i] ^= 1 << random.UintN(8)
 				check(0)
 				right[i] = left[i]
+			}
+		}
+	}
+}
+
+// Each size that has a way of its own, by each distance between the two.
+func TestCopying(t *testing.T) {
+	call, memory := bytesGuest(t, wasmbin.I32, copying())
+	want := make([]byte, len(memory))
+	for n := range 3 * shortCopy {
+		for _, from := range []int{200, len(memory) - n} {
+			for to := max(from-2*shortCopy, 0); to < from+2*shortCopy && to+n <= len(memory); to++ {
+				for i := range memory {
+					memory[i] = byte(i * 7)
+				}
+				copy(want, memory)
+				copy(want[to:to+n], want[from:from+n])
+				if _, err := call.Call(t.Context(), uint64(to), uint64(from), uint64(n)); err != nil || !bytes.Equal(memory, want) {
+					t.Fatalf("%d bytes from %d to %d are wrong (%v)", n, from, to, err)
+				}
+			}
+		}
+	}
+}
+
+func TestFilling(t *testing.T) {
+	call, memory := bytesGuest(t, wasmbin.I32, filling())
+	want := make([]byte, len(memory))
+	for n := range shortFill + 40 {
+		for _, to := range []int{0, 201, len(memory) - n} {
+			for i := range memory {
+				memory[i] = byte(i*7) | 1
+			}
+			copy(want, memory)
+			for i := range n {
+				want[to+i] = byte(n)
+			}
+			if _, err := call.Call(t.Context(), uint64(to), uint64(n)|0x100, uint64(n)); err != nil || !bytes.Equal(memory, want) {
+				t.Fatalf("%d bytes at %d are wrong (%v)", n, to, err)
 			}
 		}
 	}

@@ -46,9 +46,10 @@ func shrink(module []byte) ([]byte, error) {
 
 // shrinker knows the numbers of the new functions.
 type shrinker struct {
-	push, pop uint32
-	more      map[uint32]uint32 // by the function that makes a stack larger
-	cold      map[uint32]bool   // functions that panic
+	push, pop  uint32
+	copy, fill uint32
+	more       map[uint32]uint32 // by the function that makes a stack larger
+	cold       map[uint32]bool   // functions that panic
 }
 
 func newShrinker(m *wasmbin.Module, names map[uint32]string) *shrinker {
@@ -56,6 +57,8 @@ func newShrinker(m *wasmbin.Module, names map[uint32]string) *shrinker {
 	s := &shrinker{more: make(map[uint32]uint32), cold: make(map[uint32]bool)}
 	s.push = m.AddFunction(m.AddType(two, result), pushBody)
 	s.pop = m.AddFunction(m.AddType(one, result), popBody)
+	three := m.AddType([]byte{wasmbin.I32, wasmbin.I32, wasmbin.I32}, nil)
+	s.copy, s.fill = m.AddFunction(three, copying()), m.AddFunction(three, filling())
 	for _, f := range slices.Sorted(maps.Keys(names)) {
 		if strings.HasPrefix(names[f], "runtime.morestack") {
 			s.more[f] = m.AddFunction(m.AddType(two, result), new(wasmbin.Code).Get(0).Get(1).Call(s.push).Call(f).Body())
@@ -200,6 +203,10 @@ func (m *shrinker) body(body []byte, calls bool) ([]byte, error) {
 		n := 1
 		switch {
 		case steps[0].Op == opNop:
+		case steps[0].Op == wasmbin.OpMisc && steps[0].Sub == wasmbin.MiscMemoryCopy:
+			out = wasmbin.AppendUint(append(out, wasmbin.OpCall), m.copy)
+		case steps[0].Op == wasmbin.OpMisc && steps[0].Sub == wasmbin.MiscMemoryFill:
+			out = wasmbin.AppendUint(append(out, wasmbin.OpCall), m.fill)
 		case matches(steps, pushPattern) && m.more[callee(steps)] != 0:
 			// It never comes back to behind the call, so that nothing need be read again.
 			n = len(pushPattern) + reload
