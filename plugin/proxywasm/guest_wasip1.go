@@ -48,7 +48,7 @@ func (GuestHost) Pairs(m MapType) ([]Pair, Status) {
 	if s != OK {
 		return nil, s
 	}
-	pairs, err := ParsePairs(b)
+	pairs, err := parsePairs(b)
 	if err != nil {
 		return nil, ParseFailure
 	}

@@ -1,9 +1,11 @@
 package proxywasm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"strings"
+	"unsafe"
 )
 
 // Pair is one header field.
@@ -47,6 +49,14 @@ func appendSize(dst []byte, n int) []byte {
 // refused: their length and their end would disagree. The pairs share one
 // string.
 func ParsePairs(b []byte) ([]Pair, error) {
+	if len(b) > MaxPairsSize {
+		return nil, ErrPairs
+	}
+	return parsePairs(bytes.Clone(b))
+}
+
+// parsePairs is ParsePairs for bytes that nobody else has: the pairs share them.
+func parsePairs(b []byte) ([]Pair, error) {
 	if len(b) == 0 || len(b) == 1 && b[0] == 0 {
 		return nil, nil
 	}
@@ -58,7 +68,8 @@ func ParsePairs(b []byte) ([]Pair, error) {
 		return nil, ErrPairs
 	}
 	sizes := b[4 : 4+8*count]
-	text := string(b[4+8*count:])
+	rest := b[4+8*count:]
+	text := unsafe.String(unsafe.SliceData(rest), len(rest)) //nolint:gosec // nobody writes it any more
 	if count == 0 && text == "" {
 		return nil, nil
 	}
