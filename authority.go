@@ -23,12 +23,20 @@ func (a Authority) of(principal string) Grant {
 		if !g.Principal.Match(principal) {
 			continue
 		}
-		all.Origins = append(all.Origins, g.Origins...)
-		all.RemoveTaints = append(all.RemoveTaints, g.RemoveTaints...)
+		all.Origins = unite(all.Origins, g.Origins)
+		all.RemoveTaints = unite(all.RemoveTaints, g.RemoveTaints)
 		all.MaxOverride = max(all.MaxOverride, g.MaxOverride)
 		all.MaxRootTrust = max(all.MaxRootTrust, g.MaxRootTrust)
 	}
 	return all
+}
+
+// unite appends one list to another, and shares it where there is no other.
+func unite[T any](list, more []T) []T {
+	if len(list) == 0 {
+		return slices.Clip(more)
+	}
+	return append(list, more...)
 }
 
 // knows reports whether a grant is for exactly such a principal.

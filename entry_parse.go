@@ -24,7 +24,7 @@ func ParseEntry(payload []byte, schema Schema) (*Entry, error) {
 }
 
 func parseEntry(payload string, schema Schema) (*Entry, error) {
-	r := entryReader{s: jcs.NewScanner(payload), e: &Entry{Classification: ClassSystem}}
+	r := entryReader{s: *jcs.NewScanner(payload), e: &Entry{Classification: ClassSystem}}
 	kind := r.s.Kind()
 	if kind == jcs.Object {
 		r.s.Object(1, r.member)
@@ -60,7 +60,7 @@ func (e *schemaError) Error() string {
 // entryReader reads members as they come and keeps the first error. This is the
 // hottest parser of all: it makes no tree.
 type entryReader struct {
-	s    *jcs.Scanner
+	s    jcs.Scanner
 	e    *Entry
 	seen uint32 // bits of the required members that were there
 	err  error

@@ -274,26 +274,30 @@ func (f *Filter) logShadow(policy string, d kest.Decision, err error) {
 
 // traceID returns the trace id of a valid W3C traceparent, or "".
 func traceID(traceparent string) string {
-	if traceparent == "" {
+	const size = len("00-0123456789abcdef0123456789abcdef-0123456789abcdef-00")
+	if len(traceparent) < size || traceparent[2] != '-' || traceparent[35] != '-' || traceparent[52] != '-' {
 		return ""
 	}
-	parts := strings.Split(traceparent, "-")
-	if len(parts) < 4 || len(parts[0]) != 2 || parts[0] == "ff" || parts[0] == "00" && len(parts) != 4 ||
-		len(parts[1]) != 32 || len(parts[2]) != 16 || len(parts[3]) != 2 {
+	version, trace, parent, flags := traceparent[:2], traceparent[3:35], traceparent[36:52], traceparent[53:size]
+	if !lowerHex(version) || !lowerHex(trace) || !lowerHex(parent) || !lowerHex(flags) || version == "ff" {
 		return ""
 	}
-	for _, p := range parts[:4] {
-		if p != strings.ToLower(p) {
-			return ""
+	if more := traceparent[size:]; more != "" && (version == "00" || more[0] != '-') {
+		return ""
+	}
+	if strings.Trim(trace, "0") == "" || strings.Trim(parent, "0") == "" {
+		return ""
+	}
+	return trace
+}
+
+func lowerHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
 		}
-		if _, err := hex.DecodeString(p); err != nil {
-			return ""
-		}
 	}
-	if strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
-		return ""
-	}
-	return parts[1]
+	return true
 }
 
 func (f *Filter) newTraceparent() (header, id string, err error) {
