@@ -2,6 +2,7 @@ package digest
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 )
@@ -32,5 +33,17 @@ func BenchmarkSoft(b *testing.B) {
 	text := strings.Repeat("x", 1300)
 	for b.Loop() {
 		soft(text)
+	}
+}
+
+func TestHexIsTheStandardLibrarys(t *testing.T) {
+	for b := range 256 {
+		var sum [Size]byte
+		for i := range sum {
+			sum[i] = byte(b + i*i)
+		}
+		if have := Hex(sum); have != hex.EncodeToString(sum[:]) {
+			t.Fatalf("%x is %s", sum, have)
+		}
 	}
 }

@@ -341,6 +341,11 @@ func (p *parser) escaped(start int) string {
 	var room [128]byte
 	buf := append(room[:0], p.s[start:p.i]...)
 	for p.i < len(p.s) {
+		if end := plain(p.s, p.i); end > p.i {
+			buf = append(buf, p.s[p.i:end]...)
+			p.i = end
+			continue
+		}
 		switch c := p.s[p.i]; {
 		case c == '"':
 			if !utf8.Valid(buf) {

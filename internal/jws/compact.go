@@ -78,7 +78,7 @@ func Parse(compact, typ string) (Message, error) {
 // parse takes no more than three segments either: a dot is no base64url.
 func parse(compact, typ string) (Message, error) {
 	first := strings.IndexByte(compact, '.')
-	last := strings.LastIndexByte(compact, '.')
+	last := lastDot(compact, first)
 	if first < 0 || first == last {
 		return Message{}, &Error{Detail: "not three segments"}
 	}
@@ -99,6 +99,16 @@ func parse(compact, typ string) (Message, error) {
 	}
 	m.Payload = slices.Clip(m.Payload)
 	return m, nil
+}
+
+// lastDot is where the last segment begins. A signature of 64 bytes, as most
+// are, isn't looked through: another dot in it would be no base64url.
+func lastDot(compact string, first int) int {
+	const size = 86 // of 64 bytes in base64url
+	if at := len(compact) - size - 1; at > first && compact[at] == '.' {
+		return at
+	}
+	return strings.LastIndexByte(compact, '.')
 }
 
 // Decode reads base64url without padding (RFC 4648 section 5), strictly: each

@@ -339,3 +339,23 @@ func TestOtherThanThreeSegments(t *testing.T) {
 		}
 	}
 }
+
+// A dot where the last segment of most tokens begins is one of three, of two or
+// of more.
+func TestSegmentsOfAnySize(t *testing.T) {
+	head := jws.Encode([]byte(`{"alg":"EdDSA","typ":"JWS"}`))
+	for size := range 200 {
+		payload := make([]byte, size)
+		for length := range 140 {
+			signature := bytes.Repeat([]byte{1}, length)
+			compact := head + "." + jws.Encode(payload) + "." + jws.Encode(signature)
+			m, err := jws.Parse(compact, jws.TypeEntry)
+			if err != nil || !bytes.Equal(m.Payload, payload) || !bytes.Equal(m.Signature, signature) {
+				t.Fatalf("%s: %+v, %v", compact, m, err)
+			}
+			if _, err := jws.Parse(compact+"."+jws.Encode(signature), jws.TypeEntry); err == nil {
+				t.Fatalf("%s: four segments are taken", compact)
+			}
+		}
+	}
+}

@@ -4,7 +4,7 @@ package words
 
 import "encoding/binary"
 
-// Load reads s[i:i+8]. It panics where that is out of range.
+// Load reads s[i:i+8], which must be in range. Here it panics otherwise.
 func Load(s string, i int) uint64 {
 	s = s[i : i+8]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
@@ -14,5 +14,5 @@ func Load(s string, i int) uint64 {
 // LoadBytes is Load for bytes.
 func LoadBytes(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8]) }
 
-// Store writes b[i:i+8]. It panics where that is out of range.
+// Store writes b[i:i+8], likewise.
 func Store(b []byte, i int, v uint64) { binary.LittleEndian.PutUint64(b[i:i+8], v) }
