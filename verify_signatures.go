@@ -309,7 +309,7 @@ func (e *Evidence) check(k Key) SignatureCheck {
 }
 
 // bytesOf returns the bytes of a string, which nobody may write.
-func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) } //nolint:gosec // as it says
 
 // lowS reports whether an ES256 signature has a low s, which only the strict schema asks.
 func (r *verification) lowS(c *checked) bool {

@@ -21,13 +21,20 @@
 // Go can't interrupt wazero's machine code, and neither can its garbage
 // collector: with one guest in an endless loop the whole process stands still
 // at the next collection. wazero's WithCloseOnContextDone helps, and makes hot
-// loops 4 to 5 times slower. So this package adds a counter to each loop and
-// each recursive function of the module before it compiles it (meter.go), which
-// costs nothing measurable in cryptography and up to 13 % in sorting and maps.
+// loops 4 to 5 times slower. So this package adds a counter to each loop of the
+// module, and to so many functions that neither recursion nor calls of calls go
+// on without one (entries), before it compiles it. That costs nothing measurable
+// in cryptography and up to 13 % in sorting and maps.
 // Each time that 2^14 passes are used up, the guest comes by Go's scheduler, and
 // a deadline that has passed ends it.
 //
 // Not bounded: a [Function] that ignores its context, one bulk memory
 // instruction (its size is: WithMemoryLimit), and the evaluation of a Rego policy,
 // which is bounded by its input and its memory of 16 MiB.
+//
+// # Its memory
+//
+// The module is also rewritten so that wazero checks fewer accesses (package
+// wasmbounds). Its memory is one page larger for that than it knows, and than
+// WithMemoryLimit says.
 package host

@@ -1,7 +1,8 @@
 package host
 
-// mostCalls is how many calls a guest may make without a check.
-const mostCalls = 1 << 10
+// mostCalls is how many calls a guest may make without a check. Between two
+// looks there are meterInterval checks.
+const mostCalls = 1 << 6
 
 // deepest is how far a chain of calls is followed.
 const deepest = 1 << 12

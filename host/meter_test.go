@@ -198,7 +198,7 @@ func TestEntries(t *testing.T) {
 		}
 		longest = max(longest, unchecked)
 	}
-	if longest < 5 || longest > 10 { // 2 to the 10th
+	if longest < 3 || longest > 6 { // 2 to the 6th
 		t.Errorf("%d functions in a row, which call each other twice, have no check", longest)
 	}
 }

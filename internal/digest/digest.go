@@ -13,7 +13,8 @@ const Size = 32
 func Hex(sum [Size]byte) string {
 	var text [2 * Size]byte
 	for i := 0; i < Size; i += 4 {
-		v := uint64(sum[i]) | uint64(sum[i+1])<<16 | uint64(sum[i+2])<<32 | uint64(sum[i+3])<<48
+		four := sum[i : i+4]
+		v := uint64(four[0]) | uint64(four[1])<<16 | uint64(four[2])<<32 | uint64(four[3])<<48
 		v = v>>4&0x000f000f000f000f | v&0x000f000f000f000f<<8 // a digit in each byte
 		letters := (v + 6*words.Ones) >> 4 & words.Ones
 		words.Store(text[:], 2*i, v+'0'*words.Ones+letters*('a'-10-'0'))

@@ -69,7 +69,7 @@ func parsePairs(b []byte) ([]Pair, error) {
 	}
 	sizes := b[4 : 4+8*count]
 	rest := b[4+8*count:]
-	text := unsafe.String(unsafe.SliceData(rest), len(rest)) //nolint:gosec // nobody writes it any more
+	text := unsafe.String(unsafe.SliceData(rest), len(rest)) // nobody writes it any more
 	if count == 0 && text == "" {
 		return nil, nil
 	}

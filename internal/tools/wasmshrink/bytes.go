@@ -171,10 +171,10 @@ func copying() []byte {
 	}
 	numbers := func(n, count int32, load, store byte) {
 		for i := range count {
-			at(from, n, i, count).Op(load, 0, 0).Set(words + uint32(i)) //nolint:gosec // below 4
+			at(from, n, i, count).Op(load, 0, 0).Set(words + uint32(i))
 		}
 		for i := range count {
-			at(to, n, i, count).Get(words+uint32(i)).Op(store, 0, 0) //nolint:gosec // below 4
+			at(to, n, i, count).Get(words+uint32(i)).Op(store, 0, 0)
 		}
 		c.Op(wasmbin.OpReturn)
 	}

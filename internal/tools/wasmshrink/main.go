@@ -11,8 +11,12 @@
 // puts them into one function that is called instead. Envoy compiles every byte
 // of a module before it serves, so that is start-up time. Functions in which
 // speed counts keep theirs. In all of them the way to a larger stack, which is
-// seldom taken, is shared too, instructions that do nothing go, and an address
-// that is narrowed to 32 bits is kept.
+// seldom taken, is shared too, and so are calls that panic; instructions that do
+// nothing go, an address that is narrowed to 32 bits is kept, a frame is reached
+// by one pointer, and a negated comparison is the opposite one.
+//
+// Go's own functions that look at texts byte by byte are replaced by ones that
+// take more at a time, and short copies and fills are done in place.
 //
 // A guest that asks a policy module (package regolink) is linked with a stub
 // that has none, so that it imports nothing which a proxy lacks.
