@@ -151,7 +151,7 @@ func extend(vector []byte, count uint64, entries []byte) ([]byte, error) {
 func (m *metering) code(body []byte) ([]byte, error) {
 	r := reader{b: body}
 	n := r.uint()
-	list := make([]walker, 0, min(n, uint64(len(body))))
+	var list []walker
 	for ; n > 0 && !r.bad; n-- {
 		function := r.block()
 		w, err := walk(function)
@@ -198,8 +198,8 @@ func walk(function []byte) (walker, error) {
 	return w, w.walk(len(function))
 }
 
-// metered returns the function with the check behind each loop instruction, and
-// in front of all where it is entered often.
+// metered returns the function with the check behind each loop instruction and,
+// as entries has decided, in front of all.
 func (w *walker) metered(check []byte, entry bool) []byte {
 	out := append(make([]byte, 0, len(w.function)+(len(w.loops)+1)*len(check)), w.function[:w.start]...)
 	if entry {

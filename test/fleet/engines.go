@@ -372,9 +372,14 @@ func denialRecord(t *testing.T, s Surface) {
 	if err := json.Unmarshal([]byte(body), &problem); err != nil || status != 403 {
 		t.Fatalf("%d %s, %v", status, body, err)
 	}
-	m := recordLine.FindStringSubmatch(g.Log())
-	if m == nil || m[1] != problem.DecisionID {
-		t.Fatalf("no record of %s\n%s", problem.DecisionID, tail(g.Log()))
+	var m []string
+	for deadline := time.Now().Add(5 * time.Second); m == nil; time.Sleep(20 * time.Millisecond) { // the log comes by a pipe
+		if m = recordLine.FindStringSubmatch(g.Log()); m == nil && time.Now().After(deadline) {
+			t.Fatalf("no record of %s\n%s", problem.DecisionID, tail(g.Log()))
+		}
+	}
+	if m[1] != problem.DecisionID {
+		t.Fatalf("the record is of %s, not of %s", m[1], problem.DecisionID)
 	}
 	id, err := kest.SeedIdentity(engineWorkload, engineSeed)
 	if err != nil {

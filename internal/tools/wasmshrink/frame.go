@@ -94,7 +94,7 @@ func (f *rebased) rewrite(i int) int {
 		f.pushed = false
 		f.copy(i, 1).constant(below).op(wasmbin.OpI32Sub).copy(i+1, 1)
 		return 2
-	case f.pushed && f.leaves(i):
+	case f.pushed && f.uses(i):
 		return 0
 	case f.at(i, pushPattern[:8]):
 		f.pushed = true
@@ -120,8 +120,7 @@ func (f *rebased) rewrite(i int) int {
 	case (s.Op == wasmbin.OpLocalSet || s.Op == wasmbin.OpLocalTee) && s.Immediate == f.local:
 		return 0
 	case f.more[i] > 0:
-		f.out = append(f.out, f.body[s.Start:s.Start+2]...)              // opcode and alignment
-		f.out = wasmbin.AppendUint(f.out, uint32(s.Immediate+f.more[i])) //nolint:gosec // below maxFrame
+		f.out = appendAccess(f.out, f.body, s, f.more[i])
 		return 1
 	}
 	switch s.Op {
@@ -156,10 +155,12 @@ func (f *rebased) unwinding() int {
 	return -1
 }
 
-// leaves: the instruction uses the local or goes elsewhere with it, but for out
-// of the function.
-func (f *rebased) leaves(i int) bool {
+// uses: the instruction uses the local or goes elsewhere with it, but for out of
+// the function.
+func (f *rebased) uses(i int) bool {
 	switch s := f.steps[i]; s.Op {
+	case wasmbin.OpEnd, wasmbin.OpElse: // what is behind may use it, unless nothing comes there from here
+		return f.steps[i-1].Op != wasmbin.OpUnreachable
 	case wasmbin.OpBrIf:
 		return f.last < 0 || s.Immediate != uint64(f.depth-1) //nolint:gosec // there is a block
 	case wasmbin.OpLocalGet, wasmbin.OpLocalSet, wasmbin.OpLocalTee:

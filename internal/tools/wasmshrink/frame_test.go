@@ -67,6 +67,7 @@ func TestFrames(t *testing.T) {
 		"no push":                         end(start().Get(1).Op(wasmbin.OpI64Load, 3, 16, wasmbin.OpDrop)),
 		"another local":                   end(call(new(wasmbin.Code).With(wasmbin.OpGlobalGet, 0).Set(2).Op(wasmbin.OpBlock, wasmbin.NoResult))),
 		"another global":                  end(call(new(wasmbin.Code).With(wasmbin.OpGlobalGet, 1).Set(1).Op(wasmbin.OpBlock, wasmbin.NoResult))),
+		"an end behind a push":            end(push(start().Op(wasmbin.OpBlock, wasmbin.NoResult)).I32(0).Call(one).Op(wasmbin.OpDrop, wasmbin.OpEnd)),
 		"used behind a push":              end(push(start()).Get(1).Op(wasmbin.OpDrop)),
 		"written otherwise":               end(call(start()).I32(0).Set(1)),
 		"a branch behind a push":          end(push(start().Op(wasmbin.OpBlock, wasmbin.NoResult)).I32(0).Call(one).With(wasmbin.OpBrIf, 0).Op(wasmbin.OpEnd)),
