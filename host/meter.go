@@ -187,17 +187,6 @@ func (m *metering) lookBody() []byte {
 	return append(appendUint(b, m.left), opEnd)
 }
 
-// walk goes over a function's body.
-func walk(function []byte) (walker, error) {
-	r := reader{b: function}
-	for n := r.uint(); n > 0 && !r.bad; n-- { // locals
-		r.uint()
-		r.leb()
-	}
-	w := walker{reader: r, function: function, start: len(function) - len(r.b)}
-	return w, w.walk(len(function))
-}
-
 // metered returns the function with the check behind each loop instruction and,
 // as entries has decided, in front of all.
 func (w *walker) metered(check []byte, entry bool) []byte {

@@ -245,8 +245,8 @@ func FuzzMeter(f *testing.F) {
 	f.Add(answers(opI32Const, 0))
 	f.Add(answers(opLoop, blockEmpty, opBr, 0, opEnd, opUnreachable))
 	f.Add(answers(0x20, 0, opBrTable, 1, 0, 0, opI32Const, 0))
-	f.Add(answers(opVector, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, opVector, 21, 3, opDrop, opI32Const, 0))
-	f.Add(answers(opI32Const, 0, opI32Const, 0, opI32Const, 0, opMisc, 10, 0, 0, opF64Const, 0, 0, 0, 0, 0, 0, 0, 0, opDrop, opI32Const, 0))
+	f.Add(answers(wasmbin.OpVector, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, wasmbin.OpVector, 21, 3, opDrop, opI32Const, 0))
+	f.Add(answers(opI32Const, 0, opI32Const, 0, opI32Const, 0, wasmbin.OpMisc, 10, 0, 0, wasmbin.OpF64Const, 0, 0, 0, 0, 0, 0, 0, 0, opDrop, opI32Const, 0))
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		metered, err := meter(wasm)
 		if err != nil || compiles(t, wasm) != nil {

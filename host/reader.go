@@ -40,22 +40,6 @@ func (r *reader) uint() uint64 {
 	return v
 }
 
-func (r *reader) uints(n uint64) {
-	for ; n > 0 && !r.bad; n-- {
-		r.uint()
-	}
-}
-
-// leb skips a LEB128 of either kind.
-func (r *reader) leb() {
-	for range 10 {
-		if r.byte()&0x80 == 0 {
-			return
-		}
-	}
-	r.bad, r.b = true, nil
-}
-
 // block reads a length and as many bytes.
 func (r *reader) block() []byte { return r.take(r.uint()) }
 
