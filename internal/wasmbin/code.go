@@ -64,6 +64,13 @@ func (c *Code) Copy(destination, source uint32) *Code {
 	return c
 }
 
+// Fill sets bytes of a memory; on the stack are the destination, the byte and the
+// length.
+func (c *Code) Fill(memory uint32) *Code {
+	c.b = AppendUint(AppendUint(append(c.b, OpMisc), MiscMemoryFill), memory)
+	return c
+}
+
 // Init copies from a data segment to a memory; on the stack are the destination,
 // the offset in the segment and the length.
 func (c *Code) Init(segment, memory uint32) *Code {

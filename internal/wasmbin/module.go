@@ -227,6 +227,12 @@ func (m *Module) AddGlobal(value int32) uint32 {
 	return m.Imported(GlobalKind) + uint32(len(m.Globals)) - 1 //nolint:gosec // counted by 32 bits
 }
 
+// AddGlobal64 adds a mutable global of type i64 and returns its index.
+func (m *Module) AddGlobal64(value int64) uint32 {
+	m.Globals = append(m.Globals, Global{GlobalType{I64, true}, new(Code).I64(value).End()})
+	return m.Imported(GlobalKind) + uint32(len(m.Globals)) - 1 //nolint:gosec // counted by 32 bits
+}
+
 // FindCustom returns a custom section of a module that is not taken apart
 // otherwise; nil where there is none. Two of the name are an error.
 func FindCustom(module []byte, name string) ([]byte, error) {

@@ -29,7 +29,7 @@ func (m *opaModule) guardCalls() error {
 	}
 	g := &guards{
 		opaModule: m, groups: circles(calls, imported), failing: make(map[uint32]uint32), deep: make(map[uint32]uint32),
-		order: m.addOrdering(), depth: m.AddGlobal(0), tooDeep: m.addText("a value is nested too deep"),
+		order: m.addOrdering(), memo: m.addMemo(), depth: m.AddGlobal(0), tooDeep: m.addText("a value is nested too deep"),
 	}
 	g.insert = m.add(3, false, g.insertBody())
 	g.number = m.add(1, true, g.numberBody())
@@ -57,6 +57,7 @@ type guards struct {
 	groups        map[uint32]int // of functions that come back to themselves
 	failing, deep map[uint32]uint32
 	order         ordering
+	memo          memo
 	insert        uint32 // in place of opa_object_insert
 	number        uint32 // in place of opa_json_lex_read_number
 	depth         uint32 // a global
@@ -74,6 +75,9 @@ func (g *guards) target(from, to uint32) uint32 {
 		return g.order.sort
 	case "opa_json_lex_read_number":
 		return g.number
+	}
+	if f, ok := g.memo.target(g.names[to]); ok {
+		return f
 	}
 	if g.compiled[from] {
 		if name, builtin := innerFunctions[g.names[to]]; builtin {
