@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,7 +34,7 @@ type checkedFault struct {
 
 // Run checks everything that the paths lead to.
 func (p *policyCheckCmd) Run(c console) error {
-	found, err := collect(p.Paths)
+	found, err := collect(c, p.Paths)
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ type sources struct {
 
 func (s *sources) count() int { return s.regos + len(s.cedar) + len(s.configs) + len(s.tables) }
 
-func collect(paths []string) (*sources, error) {
+func collect(c console, paths []string) (*sources, error) {
 	s := &sources{}
 	for _, path := range paths {
 		folder, err := folderOrFile(path)
@@ -85,7 +86,7 @@ func collect(paths []string) (*sources, error) {
 			}
 			continue
 		}
-		if err := s.folder(path); err != nil {
+		if err := s.folder(c, path); err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +115,7 @@ func (s *sources) file(path string) error {
 
 // folder takes what is below a folder. Its Rego is one set of modules; JSON and
 // YAML are configurations only where they say so by a member policies.
-func (s *sources) folder(root string) error {
+func (s *sources) folder(c console, root string) error {
 	rego := 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -128,7 +129,7 @@ func (s *sources) folder(root string) error {
 			rego++
 		case hasSuffix(path, ".cedar"):
 			s.cedar = append(s.cedar, path)
-		case hasSuffix(path, ".json", ".yaml", ".yml") && isConfiguration(path):
+		case hasSuffix(path, ".json", ".yaml", ".yml") && isConfiguration(c, path):
 			s.configs = append(s.configs, path)
 		}
 		return nil
@@ -145,10 +146,24 @@ func (s *sources) folder(root string) error {
 	return nil
 }
 
-// isConfiguration tells a configuration from data and schemas by what only it has.
-func isConfiguration(path string) bool {
+// isConfiguration tells a configuration from data, schemas and a proxy's own
+// configuration by what only it has; one that can't be read says so itself.
+func isConfiguration(c console, path string) bool {
 	text, err := os.ReadFile(path)
-	return err == nil && strings.Contains(string(text), "workload") && strings.Contains(string(text), "policies")
+	if err != nil || !strings.Contains(string(text), "workload") || !strings.Contains(string(text), "policies") {
+		return false
+	}
+	document, err := c.readDocument(path)
+	if err != nil {
+		return true
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(document, &members) != nil {
+		return false
+	}
+	_, workload := members["workload"]
+	_, policies := members["policies"]
+	return workload || policies
 }
 
 func (s *sources) check(c console) (check.Faults, error) {

@@ -62,7 +62,7 @@ type tableEngine struct {
 
 // Run holds all tables against their policies.
 func (p *policyTestCmd) Run(c console) error {
-	found, err := collect(p.Paths)
+	found, err := collect(c, p.Paths)
 	if err != nil {
 		return err
 	}

@@ -156,6 +156,7 @@ func TestPolicyCheck(t *testing.T) {
 	dir := world(t, map[string]string{
 		"good.yaml": evalConfig, "rego/refunds.rego": refunds, "rego/refunds_test.rego": "package x\n x",
 		"cedar/team.cedar": "permit(principal, action, resource);", "values.json": `{"a": 1}`,
+		"envoy.yaml":             "static_resources: {listeners: [{configuration: 'workload: x, policies: y'}]}\n",
 		"rego/refunds.test.yaml": "policy: team/refunds\nrego: .\ncases:\n  - name: a\n    allow: false\n",
 	})
 	a := kestRun(t, "", "policy", "check", dir)

@@ -16,18 +16,15 @@ import (
 // is for files that were named by themselves. An error is a folder that can't
 // be read.
 func Rego(fsys fs.FS, prefix string, options ...rego.Option) (Faults, error) {
-	b, err := rego.LoadFS(fsys, prefix, append(options, rego.WithInputSchema(inputSchema()))...)
+	b, err := rego.LoadFS(fsys, prefix, append(options, rego.WithInputSchema(inputSchema()), rego.WithFaulty())...)
+	var faults Faults
 	if list, ok := errors.AsType[rego.Faults](err); ok {
-		faults := make(Faults, len(list))
-		for i, f := range list {
-			faults[i] = fault.New(f.File, f.Line, said(f.Text))
+		for _, f := range list {
+			faults = append(faults, fault.New(f.File, f.Line, said(f.Text)))
 		}
-		return faults.Sorted(), nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return nil, err
 	}
-	var faults Faults
 	reached := make(map[string]bool)
 	for _, r := range b.AllowRules() {
 		if text, may := b.AllowType(r.Policy); !may && !reached[r.Policy] {
@@ -39,7 +36,7 @@ func Rego(fsys fs.FS, prefix string, options ...rego.Option) (Faults, error) {
 		}
 	}
 	for _, p := range b.Policies {
-		if !reached[p.Name] {
+		if !reached[p.Name] && b.Whole(p.Name) {
 			faults = append(faults, fault.New(prefix, 1, "policy "+p.Name+" has no rule allow beside a default: it never changes its mind"))
 		}
 	}

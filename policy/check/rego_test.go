@@ -1,7 +1,9 @@
 package check_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -66,5 +68,44 @@ func TestRegoFaults(t *testing.T) {
 		if !slices.Equal(slices.Compact(have), lines) {
 			t.Errorf("%s: %v, want lines %v", text, faults, lines)
 		}
+	}
+}
+
+// A fault in one place hides none in another.
+func TestRegoFaultsTogether(t *testing.T) {
+	faults, err := check.Rego(fstest.MapFS{
+		"a.rego": &fstest.MapFile{Data: []byte("package a\nallow if {")},
+		"b.rego": &fstest.MapFile{Data: []byte("package b\nallow := {true}")},
+		"c.rego": &fstest.MapFile{Data: []byte("package c\ndefault allow := false\nallow if input.trust_score > 100\nother if input.nothing == 1")},
+		"d.rego": &fstest.MapFile{Data: []byte("package d\ndefault allow := false")},
+		"e.rego": &fstest.MapFile{Data: []byte("package e\ndefault allow := false")},
+		"f.rego": &fstest.MapFile{Data: []byte("package e\nallow if {{")},
+		"g.rego": &fstest.MapFile{Data: []byte("package g\nallow := \"yes\" if input.nothing\nallow if http.send({})")},
+		"h.rego": &fstest.MapFile{Data: []byte("package h\nallow if other\nother if input.nothing")},
+	}, "policies")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, f := range faults {
+		have = append(have, fmt.Sprintf("%s:%d", f.File, f.Line))
+	}
+	want := []string{
+		"policies:1", "policies/a.rego:2", "policies/b.rego:2", "policies/c.rego:3", "policies/c.rego:4", "policies/f.rego:2",
+		"policies/g.rego:2", "policies/g.rego:3", "policies/h.rego:3",
+	}
+	if slices.Sort(have); !slices.Equal(slices.Compact(have), slices.Sorted(slices.Values(want))) {
+		t.Errorf("%v", faults)
+	}
+	said := 0
+	for _, f := range faults {
+		if strings.Contains(f.Text, "never changes its mind") {
+			if said++; !strings.Contains(f.Text, "policy d ") {
+				t.Error(f)
+			}
+		}
+	}
+	if said != 1 {
+		t.Errorf("%d policies have only a default", said)
 	}
 }

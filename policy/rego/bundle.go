@@ -15,6 +15,7 @@ type Bundle struct {
 	Policies []Policy // by name
 	Data     []byte   // the root document, canonical JSON; {} where there is none
 	compiler *ast.Compiler
+	lost     lost
 }
 
 // Module is one file.
@@ -47,6 +48,9 @@ type AllowRule struct {
 // AllowRules returns the rules allow of all policies, but for defaults.
 func (b *Bundle) AllowRules() (list []AllowRule) {
 	for _, m := range b.Modules {
+		if m.parsed == nil {
+			continue
+		}
 		for _, r := range m.parsed.Rules {
 			if !r.Default && isAllow(r) {
 				list = append(list, AllowRule{Rule{r.Location.File, r.Location.Row}, nameOf(m.parsed.Package.Path), r})
@@ -56,8 +60,21 @@ func (b *Bundle) AllowRules() (list []AllowRule) {
 	return list
 }
 
+// Whole reports whether all rules of a policy's package could be read.
+func (b *Bundle) Whole(policy string) bool {
+	for _, p := range b.Policies {
+		if p.Name == policy {
+			return !b.lost.has(p.ref[:len(p.ref)-1].String())
+		}
+	}
+	return false
+}
+
 // AllowType returns what OPA's type checker knows of a policy's allow, in its words.
 func (b *Bundle) AllowType(policy string) (text string, mayBeBoolean bool) {
+	if b.compiler == nil {
+		return "", true // faults kept it from looking
+	}
 	for _, p := range b.Policies {
 		if p.Name == policy {
 			t := b.compiler.TypeEnv.GetByValue(p.ref)

@@ -24,6 +24,9 @@ func (l *loader) compile() {
 			break
 		}
 	}
+	if len(c.Errors) == 0 {
+		l.bundle.compiler = c
+	}
 	if len(l.faults) == 0 {
 		l.compileFaults(first, nil)
 	}
@@ -182,6 +185,9 @@ func (l *lost) module(text []byte) {
 	}
 	l.add("data")
 }
+
+// has reports whether rules of a package may be among them.
+func (l lost) has(pkg string) bool { return slices.Contains(l, pkg) || slices.Contains(l, "data") }
 
 // explains reports whether an error in a package may only be there because of
 // what was taken out.

@@ -38,6 +38,11 @@ func WithoutPolicies() Option { return func(l *loader) { l.libraryOnly = true } 
 // WithData reads the root document from a file: one JSON object.
 func WithData(file string) Option { return func(l *loader) { l.dataFile = file } }
 
+// WithFaulty has Load return, beside Faults, a bundle of what they leave, for
+// what else there is to say of it: only AllowRules, AllowType and Whole answer
+// for it.
+func WithFaulty() Option { return func(l *loader) { l.faulty = true } }
+
 // Load reads the modules below a folder, but for *_test.rego. The error is
 // Faults, all there are, or says what can't be read.
 func Load(dir string, options ...Option) (*Bundle, error) {
@@ -66,6 +71,7 @@ type loader struct {
 	dataFile    string
 	schema      any
 	libraryOnly bool
+	faulty      bool
 	bundle      *Bundle
 	lost        lost
 	faults      Faults
@@ -88,10 +94,14 @@ func (l *loader) load() (*Bundle, error) {
 	l.refuseBuiltins()
 	l.policies()
 	l.compile()
-	if len(l.faults) > 0 {
-		return nil, l.faults.Sorted()
+	if len(l.faults) == 0 {
+		return l.bundle, nil
 	}
-	return l.bundle, nil
+	if l.faulty {
+		l.bundle.lost = l.lost
+		return l.bundle, l.faults.Sorted()
+	}
+	return nil, l.faults.Sorted()
 }
 
 // read skips what Kubernetes keeps beside a mounted folder: a second copy of
