@@ -62,6 +62,25 @@ func wholeNumber(text string) (int, bool) {
 	return signed(negative, digits)
 }
 
+// Truncated returns a number as JSON has it without its fraction; false where
+// that has more than 64 bits, or for another text.
+func Truncated(text string) (int64, bool) {
+	if v, err := Parse(text); err != nil || v.kind != number {
+		return 0, false
+	}
+	negative, digits, point := decimal(text)
+	if point <= 0 {
+		return 0, true
+	}
+	kept := min(point, len(digits))
+	whole := digits[:kept] + "e" + strconv.Itoa(point-kept)
+	if negative {
+		whole = "-" + whole
+	}
+	n, ok := wholeNumber(whole)
+	return int64(n), ok
+}
+
 // maxDigits is how many digits an integer of 64 bits may have.
 const maxDigits = 19
 

@@ -4,7 +4,11 @@
 package regocall
 
 import (
+	"bytes"
 	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -13,8 +17,9 @@ import (
 )
 
 // Replaced are the built-ins of OPA's runtime in whose place Call is asked: it
-// decodes what is no base64, and reads 10.1 in "10.1.2.3".
-var Replaced = []string{"base64.decode", "base64.is_valid", "base64url.decode", "json.is_valid", "json.unmarshal"}
+// decodes what is no base64, reads 10.1 in "10.1.2.3" and a number in "-", and
+// formats no integer above 2^31.
+var Replaced = []string{"base64.decode", "base64.is_valid", "base64url.decode", "format_int", "json.is_valid", "json.unmarshal", "to_number"}
 
 type failedError struct{}
 
@@ -31,10 +36,14 @@ func Call(name string, arguments []byte, now time.Time) ([]byte, error) {
 		text, ok := only(arguments)
 		_, err := base64.StdEncoding.DecodeString(text)
 		return truth(ok && err == nil), nil
+	case "format_int":
+		return formatInt(arguments)
 	case "json.is_valid":
 		return isValid(arguments)
 	case "json.unmarshal":
 		return unmarshal(arguments)
+	case "to_number":
+		return toNumber(arguments)
 	}
 	return regobuiltin.CallText(name, string(arguments), regobuiltin.Env{Now: now})
 }
@@ -105,3 +114,45 @@ func unmarshal(arguments []byte) ([]byte, error) {
 	}
 	return []byte(text), nil
 }
+
+// toNumber takes of texts those that are numbers in JSON.
+func toNumber(arguments []byte) ([]byte, error) {
+	list, err := jcs.Parse(arguments)
+	if err != nil || list.Len() != 1 {
+		return nil, failedError{}
+	}
+	switch v := &list.Items()[0].Value; v.Kind() {
+	case jcs.Null:
+		return []byte("0"), nil
+	case jcs.Bool:
+		if v.IsTrue() {
+			return []byte("1"), nil
+		}
+		return []byte("0"), nil
+	case jcs.String:
+		text := v.Str()
+		number, err := jcs.ParseString(text)
+		if err != nil || number.Kind() != jcs.Number || strings.TrimSpace(text) != text {
+			return nil, failedError{}
+		}
+		return []byte(text), nil
+	case jcs.Number:
+		return bytes.TrimSpace(arguments[1 : len(arguments)-1]), nil // all its digits
+	}
+	return nil, failedError{}
+}
+
+// formatInt formats a number without its fraction, to a base of 2, 8, 10 or 16.
+func formatInt(arguments []byte) ([]byte, error) {
+	text, ok := strings.CutPrefix(string(arguments), "[")
+	number, base, two := strings.Cut(strings.TrimSuffix(text, "]"), ",")
+	radix := slices.Index(bases[:], strings.TrimSpace(base))
+	n, whole := regobuiltin.Truncated(strings.TrimSpace(number))
+	if !ok || !two || radix < 0 || !whole {
+		return nil, failedError{}
+	}
+	return jcs.AppendString(nil, strconv.FormatInt(n, radix)), nil
+}
+
+// bases are those of formatInt, each at its number.
+var bases = [...]string{2: "2", 8: "8", 10: "10", 16: "16"}

@@ -1,5 +1,12 @@
 package regowasm
 
+import (
+	"maps"
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
 // innerBuiltins are the built-ins that OPA's compiled form has inside, with the
 // function of its runtime that each is.
 var innerBuiltins = map[string]string{
@@ -101,11 +108,13 @@ var innerBuiltins = map[string]string{
 	"walk":                             "opa_value_transitive_closure",
 }
 
-// innerFunctions names the built-in that a function of the runtime is.
+// innerFunctions names the built-in that a function of the runtime is, of several
+// one that isn't deprecated.
 var innerFunctions = func() map[string]string {
 	names := make(map[string]string, len(innerBuiltins))
-	for name, function := range innerBuiltins {
-		if other, taken := names[function]; !taken || name < other {
+	for _, name := range slices.Sorted(maps.Keys(innerBuiltins)) {
+		function := innerBuiltins[name]
+		if _, taken := names[function]; !taken || ast.BuiltinMap[names[function]].IsDeprecated() {
 			names[function] = name
 		}
 	}

@@ -41,6 +41,9 @@ var values = []string{
 	`null`, `true`, `false`, `0`, `1`, `-1`, `2`, `3.5`, `-2.5`, `1e3`, `70`, `1e100`, `12345678901234567890`,
 	`""`, `"a"`, `"abc"`, `"ab"`, `"x,y"`, `","`, `"10"`, `"0x1F"`, `"1e3"`, `"x"`, `"YWI="`, `"YW%"`, `"ä€😀"`, `" pad "`, `"^a(b)?"`, `"["`,
 	`"{\"a\":1}"`, `"{"`, `"10.0.0.0/8"`, `"10.1.2.3"`, `"10.1.2.3/33"`, `"::1/64"`, `"*.b"`, `"a/b"`,
+	`"-"`, `"1e"`, `"."`, `"1e999"`, `"-0"`, `"\\\\"`, `"("`, `"a\\\\"`, `"\u0000admin"`, `"a\u0000"`, `2147483648`, `-15.9`, `1767225600000`, `1e18`,
+	`"::ffff:10.0.0.1"`, `"::ffff:a00:1/104"`, `"0:0:0:0:0:FFFF:0A00:0001"`, `"::fff:ffff"`, `"2001:db8:ffff::1"`, `"2001:db8:ffff::/48"`, `"::/0"`, `"10.1.2.0/24"`,
+	`[""]`, `[[]]`, `["a/b", ""]`, `{"set":[""]}`, `["/", "/a", "//"]`,
 	`[]`, `[1]`, `[3,1,2]`, `["a","b"]`, `[[1],[2]]`, `["a",1,null]`, `[{"a":1},{"b":2}]`, `[["a","x"]]`,
 	`{}`, `{"a":1}`, `{"a":{"b":[1,2]},"c":"d"}`, `{"a":["b"],"b":["a"]}`,
 	`{"set":[]}`, `{"set":[1,2]}`, `{"set":["b","a"]}`, `{"set":[true]}`, `{"set":[[1],[2]]}`,
@@ -48,7 +51,7 @@ var values = []string{
 
 var (
 	loops = []string{"bits.lsh", "bits.rsh", "numbers.range"}
-	large = []string{`1e3`, `1e100`, `12345678901234567890`}
+	large = []string{`1e3`, `1e100`, `12345678901234567890`, `2147483648`, `1767225600000`, `1e18`}
 )
 
 // call writes a call of a built-in on input.a, input.b, …
@@ -161,13 +164,23 @@ func failed(answer string) bool { return strings.HasPrefix(answer, "error ") }
 // denied are the built-ins that compiled end an evaluation on arguments for
 // which there is a value natively, and when. There are none the other way round.
 var denied = map[string]string{
-	"base64.decode":     "bytes that are no UTF-8",
-	"base64url.decode":  "bytes that are no UTF-8",
-	"bits.lsh":          "a result beyond 64 bits",
-	"format_int":        "an integer beyond 64 bits",
-	"object.union_n":    "an empty list",
-	"replace":           `"" replaced`,
-	"strings.replace_n": `"" replaced`,
+	"base64.decode":                    "bytes that are no UTF-8",
+	"base64url.decode":                 "bytes that are no UTF-8",
+	"bits.lsh":                         "a result beyond 64 bits",
+	"format_int":                       "an integer beyond 64 bits",
+	"glob.match":                       "a pattern that ends too early",
+	"json.filter":                      "an empty path",
+	"json.is_valid":                    "a number that no double holds",
+	"json.remove":                      "an empty path",
+	"json.unmarshal":                   "a number that no double holds",
+	"net.cidr_contains":                "an IPv4 address in IPv6",
+	"net.cidr_intersects":              "an IPv4 address in IPv6",
+	"object.union_n":                   "an empty list",
+	"regex.find_all_string_submatch_n": "U+0000 in a pattern",
+	"regex.is_valid":                   "U+0000 in a pattern",
+	"regex.match":                      "U+0000 in a pattern",
+	"replace":                          `"" replaced`,
+	"strings.replace_n":                `"" replaced`,
 }
 
 // agree compares answers: numbers need agree to 15 digits only, since OPA's

@@ -183,6 +183,15 @@ func (g *guards) refuse(c *wasmbin.Code, f uint32) {
 		g.abort(c, "the built-in "+name+" looks for nothing").Op(wasmbin.OpEnd, wasmbin.OpEnd)
 	case "glob.match":
 		g.refuseGlob(c, uint32(4)) // behind its parameters and the result
+	case "regex.match", "regex.is_valid", "regex.find_all_string_submatch_n":
+		g.refuseText(c, f, 0, func(at, _ uint32) { // which the runtime would cut there
+			c.Get(at).Load8().Op(wasmbin.OpI32Eqz)
+		}, "has a pattern with U+0000")
+	case "net.cidr_contains", "net.cidr_intersects":
+		g.refuseMapped(c, f, 0)
+		g.refuseMapped(c, f, 1)
+	case "json.filter", "json.remove":
+		g.refusePaths(c, f)
 	case "strings.replace_n":
 		g.ifType(c, 0, typeObject).
 			Get(0).I32(g.addText("")).Call(g.runtime("opa_string_terminated")).Call(g.runtime("opa_value_get")).
@@ -191,8 +200,60 @@ func (g *guards) refuse(c *wasmbin.Code, f uint32) {
 	}
 }
 
-// refuseGlob aborts on a pattern with a bracket that is not closed, which OPA's
-// runtime takes as it comes. It uses three locals from first.
+// refuseText aborts on a string in a parameter of which a byte meets a condition,
+// which is written onto the stack; it is given locals with the byte's address and
+// of its own. The function's result is behind its parameters, locals behind that.
+func (g *guards) refuseText(c *wasmbin.Code, f, param uint32, condition func(at, own uint32), text string) {
+	t, _ := g.TypeOf(f)
+	at := uint32(len(t.Params)) + 1 //nolint:gosec // a few
+	end, own := at+1, at+2
+	load(g.ifType(c, param, typeString).I32(0).Set(own).Get(param), stringText).Tee(at)
+	load(c.Get(param), stringLength).Op(wasmbin.OpI32Add).Set(end).
+		Op(wasmbin.OpBlock, wasmbin.NoResult, wasmbin.OpLoop, wasmbin.NoResult).
+		Get(at).Get(end).Op(wasmbin.OpI32LtU, wasmbin.OpI32Eqz).With(wasmbin.OpBrIf, 1)
+	condition(at, own)
+	c.Op(wasmbin.OpIf, wasmbin.NoResult)
+	g.abort(c, "the built-in "+innerFunctions[g.names[f]]+" "+text).Op(wasmbin.OpEnd).
+		Get(at).I32(1).Op(wasmbin.OpI32Add).Set(at).With(wasmbin.OpBr, 0).Op(wasmbin.OpEnd, wasmbin.OpEnd, wasmbin.OpEnd)
+}
+
+// refuseMapped aborts on an address in which ffff stands, and that starts as one
+// of IPv4 in IPv6 does: natively that is the IPv4 address, to OPA's runtime another.
+func (g *guards) refuseMapped(c *wasmbin.Code, f, param uint32) {
+	first := func(char int32) *wasmbin.Code {
+		return load(c.Get(param), stringText).Load8().I32(char).Op(wasmbin.OpI32Eq)
+	}
+	g.refuseText(c, f, param, func(at, run uint32) {
+		// The count of f until here, or 0; none for what starts as another.
+		c.Get(run).I32(1).Op(wasmbin.OpI32Add).I32(0).
+			Get(at).Load8().I32(0x20).Op(wasmbin.OpI32Or).I32('f').Op(wasmbin.OpI32Eq, wasmbin.OpSelect).Tee(run).
+			I32(len4).Op(wasmbin.OpI32Eq)
+		first(':')
+		first('0').Op(wasmbin.OpI32Or, wasmbin.OpI32And)
+	}, "is asked of an IPv4 address in IPv6")
+}
+
+const len4 = 4 // of ffff
+
+// refusePaths aborts on a path, in the list that is the second parameter, that is
+// "" or [], of which OPA's runtime would read the last part.
+func (g *guards) refusePaths(c *wasmbin.Code, f uint32) {
+	const key, path = 3, 4 // behind the parameters and the result
+	empty := func(kind int32, length byte) {
+		load(g.ifType(c, path, kind).Get(path), length).Op(wasmbin.OpI32Eqz, wasmbin.OpIf, wasmbin.NoResult)
+		g.abort(c, "the built-in "+innerFunctions[g.names[f]]+" has an empty path").Op(wasmbin.OpEnd, wasmbin.OpEnd)
+	}
+	c.I32(0).Set(key).Op(wasmbin.OpBlock, wasmbin.NoResult, wasmbin.OpLoop, wasmbin.NoResult).
+		Get(1).Get(key).Call(g.runtime("opa_value_iter")).Tee(key).Op(wasmbin.OpI32Eqz).With(wasmbin.OpBrIf, 1).
+		Get(key).Set(path)
+	g.ifType(c, 1, typeArray).Get(1).Get(key).Call(g.runtime("opa_value_get")).Set(path).Op(wasmbin.OpEnd)
+	empty(typeString, stringLength)
+	empty(typeArray, arrayLength)
+	c.With(wasmbin.OpBr, 0).Op(wasmbin.OpEnd, wasmbin.OpEnd)
+}
+
+// refuseGlob aborts on a pattern with a bracket that is not closed or a backslash
+// at its end, which OPA's runtime takes as they come. It uses three locals from first.
 func (g *guards) refuseGlob(c *wasmbin.Code, first uint32) {
 	at, end, open := first, first+1, first+2
 	is := func(char int32) *wasmbin.Code { return c.Get(at).Load8().I32(char).Op(wasmbin.OpI32Eq) }
@@ -212,8 +273,8 @@ func (g *guards) refuseGlob(c *wasmbin.Code, first uint32) {
 	is('\\').Op(wasmbin.OpIf, wasmbin.NoResult)
 	next(at, 1).Op(wasmbin.OpEnd)
 	next(at, 1).With(wasmbin.OpBr, 0).Op(wasmbin.OpEnd, wasmbin.OpEnd).
-		Get(open).Op(wasmbin.OpIf, wasmbin.NoResult)
-	g.abort(c, "the built-in glob.match has a pattern with a bracket that is not closed").Op(wasmbin.OpEnd, wasmbin.OpEnd)
+		Get(open).Get(end).Get(at).Op(wasmbin.OpI32LtU, wasmbin.OpI32Or, wasmbin.OpIf, wasmbin.NoResult)
+	g.abort(c, "the built-in glob.match has a pattern that ends too early").Op(wasmbin.OpEnd, wasmbin.OpEnd)
 }
 
 // ifType begins an if on the type of a value in a local.
