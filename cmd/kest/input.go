@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"kest.example/kest"
+	"kest.example/kest/internal/jcs"
 )
 
 // maxInput bounds what a command reads into memory, 64 MiB.
@@ -33,7 +35,21 @@ func (c console) read(path string) ([]byte, error) {
 	return b, err
 }
 
-// readDocument returns a JSON or YAML file's content as JSON.
+// documentError is for a file that is neither JSON nor YAML.
+type documentError struct {
+	path string
+	line int // where that shows, from 1
+	err  error
+}
+
+func (e *documentError) Error() string { return e.path + ": " + e.detail() }
+
+func (e *documentError) detail() string { return "neither JSON nor YAML: " + oneLine(e.err.Error()) }
+
+func (e *documentError) Unwrap() error { return e.err }
+
+// readDocument returns a JSON or YAML file's content as JSON. The error may be a
+// *documentError.
 func (c console) readDocument(path string) ([]byte, error) {
 	b, err := c.read(path)
 	if err != nil {
@@ -48,9 +64,17 @@ func (c console) readDocument(path string) ([]byte, error) {
 		return j, nil
 	}
 	if t := bytes.TrimLeft(b, " \t\r\n"); len(t) > 0 && (t[0] == '{' || t[0] == '[') {
-		return nil, fmt.Errorf("%s: neither JSON nor YAML: %w", path, notJSON)
+		line := 1
+		if at, ok := errors.AsType[*jcs.SyntaxError](notJSON); ok {
+			line += bytes.Count(b[:min(at.Offset, len(b))], []byte("\n"))
+		}
+		return nil, &documentError{path, line, notJSON}
 	}
-	return nil, fmt.Errorf("%s: neither JSON nor YAML: %s", path, oneLine(yaml.FormatError(err, false, false)))
+	line := 1
+	if at, ok := errors.AsType[yaml.Error](err); ok && at.GetToken() != nil {
+		line = at.GetToken().Position.Line
+	}
+	return nil, &documentError{path, line, errors.New(yaml.FormatError(err, false, false))}
 }
 
 // oneLine joins lines, as errors go to the terminal in one.

@@ -38,10 +38,7 @@ func (p *policyCheckCmd) Run(c console) error {
 	if err != nil {
 		return err
 	}
-	faults, err := found.check(c)
-	if err != nil {
-		return err
-	}
+	faults := found.check(c)
 	if p.JSON {
 		list := []checkedFault{}
 		for _, f := range faults {
@@ -117,7 +114,8 @@ func (s *sources) file(path string) error {
 // YAML are configurations only where they say so by a member policies.
 func (s *sources) folder(c console, root string) error {
 	rego := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	// With a separator behind it, a link to a folder is one.
+	err := filepath.WalkDir(root+string(filepath.Separator), func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -166,27 +164,25 @@ func isConfiguration(c console, path string) bool {
 	return workload || policies
 }
 
-func (s *sources) check(c console) (check.Faults, error) {
-	var faults check.Faults
+// check finds all faults: a file that can't be read is one.
+func (s *sources) check(c console) (faults check.Faults) {
 	for _, path := range s.cedar {
 		text, err := c.read(path)
 		if err != nil {
-			return nil, err
+			faults = append(faults, unreadable(path, err))
+			continue
 		}
 		stem := strings.TrimSuffix(filepath.Base(path), ".cedar")
 		faults = append(faults, check.Cedar(path, 1, stem, string(text))...)
 	}
 	for _, path := range s.configs {
-		list, err := checkConfiguration(c, path)
-		if err != nil {
-			return nil, err
-		}
-		faults = append(faults, list...)
+		faults = append(faults, checkConfiguration(c, path)...)
 	}
 	for _, path := range s.tables {
 		text, err := c.read(path)
 		if err != nil {
-			return nil, err
+			faults = append(faults, unreadable(path, err))
+			continue
 		}
 		_, err = table.Parse(path, text)
 		faults = append(faults, tableFaults(err)...)
@@ -194,11 +190,22 @@ func (s *sources) check(c console) (check.Faults, error) {
 	for _, path := range s.rego {
 		list, err := checkRego(path)
 		if err != nil {
-			return nil, err
+			list = check.Faults{unreadable(path, err)}
 		}
 		faults = append(faults, list...)
 	}
-	return faults, nil
+	return faults
+}
+
+// unreadable is the fault of a file that can't be read.
+func unreadable(path string, err error) *check.Fault {
+	if document, ok := errors.AsType[*documentError](err); ok {
+		return &check.Fault{File: path, Line: document.line, Text: document.detail()}
+	}
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	}
+	return &check.Fault{File: path, Line: 1, Text: "it can't be read: " + oneLine(err.Error())}
 }
 
 func tableFaults(err error) (list check.Faults) {
@@ -211,15 +218,15 @@ func tableFaults(err error) (list check.Faults) {
 }
 
 // checkConfiguration checks a configuration, and the Cedar in it.
-func checkConfiguration(c console, path string) (check.Faults, error) {
+func checkConfiguration(c console, path string) check.Faults {
 	text, err := c.readDocument(path)
 	if err != nil {
-		return nil, err
+		return check.Faults{unreadable(path, err)}
 	}
 	lines := newLocator(c, path)
 	config, err := plugin.ParseConfig(text)
 	if err != nil {
-		return check.Faults{lines.fault(err)}, nil
+		return check.Faults{lines.fault(err)}
 	}
 	known := make(map[string]bool)
 	for _, name := range config.Rego {
@@ -239,5 +246,5 @@ func checkConfiguration(c console, path string) (check.Faults, error) {
 		faults = append(faults, lines.fault(err))
 	}
 	slices.SortFunc(faults, func(a, b *check.Fault) int { return a.Line - b.Line })
-	return faults, nil
+	return faults
 }

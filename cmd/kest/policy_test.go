@@ -178,7 +178,34 @@ func TestPolicyCheck(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	kestRun(t, "", "policy", "check", filepath.Join(dir, "missing")).refused(t, "missing")
+	linked := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, linked); err != nil {
+		t.Fatal(err)
+	}
+	kestRun(t, "", "policy", "check", linked).want(t, exitGood, "good: 4 files")
 	kestRun(t, "", "policy", "check", t.TempDir()).refused(t, "no policy")
+}
+
+// What can't be read hides no fault of what can.
+func TestPolicyCheckUnreadable(t *testing.T) {
+	dir := world(t, map[string]string{
+		"twice.yaml": "workload: a\npolicies: {}\nworkload: b\n", "broken.json": "{\"workload\": 1,\n \"policies\": [}",
+		"p.rego": "package p\n\nallow if input.trust > 3\n", "q.cedar": "permit(principal, action, resource) when { context.trust > 3 };",
+	})
+	for _, name := range []string{".#p.rego", "r.cedar"} {
+		if err := os.Symlink("nowhere", filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := kestRun(t, "", "policy", "check", dir)
+	a.want(t, exitNo, "twice.yaml:3: ", "broken.json:2: ", "/p.rego:3: ", "q.cedar:1: ", ".#p.rego:1: ", "r.cedar:1: ")
+	if n := strings.Count(a.out, "\n"); n != 6 {
+		t.Errorf("%d faults:\n%s", n, a.out)
+	}
+	a = kestRun(t, "", "policy", "build", "--rego", dir, "-o", filepath.Join(t.TempDir(), "x.wasm"))
+	if !strings.Contains(a.err, filepath.Join(dir, ".#p.rego")+":1: ") {
+		t.Error(a.err)
+	}
 }
 
 const refundsTable = `policy: team/refunds

@@ -2,6 +2,8 @@ package check
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -11,7 +13,7 @@ import (
 // other, as far as single comparisons with constants show: what it says is
 // true, but it doesn't find every contradiction.
 func neverMatches(p *ast.Policy) bool {
-	f := facts{ranges: make(map[string]bounds), texts: make(map[string]types.Value), flags: make(map[string]bool)}
+	f := facts{unit: 1, ranges: make(map[string]bounds), texts: make(map[string]types.Value), flags: make(map[string]bool)}
 	for _, cond := range p.Conditions {
 		if !f.holds(cond.Body, bool(cond.Condition)) {
 			return true
@@ -22,6 +24,7 @@ func neverMatches(p *ast.Policy) bool {
 
 // facts are what must be true of the context for all conditions to hold.
 type facts struct {
+	unit   int64 // what bounds count: 1, or 2 for halves
 	ranges map[string]bounds
 	texts  map[string]types.Value
 	flags  map[string]bool
@@ -31,6 +34,9 @@ type bounds struct{ low, high int64 }
 
 // boundsOf knows that scores are from 0 to 100 and that depths aren't negative.
 func boundsOf(path []string) bounds {
+	if isOpen(path) {
+		return bounds{math.MinInt64, math.MaxInt64}
+	}
 	switch path[len(path)-1] {
 	case "trust_score", "subject.trust_score", "min_trust":
 		return bounds{0, 100}
@@ -81,7 +87,7 @@ func (f *facts) holds(n ast.IsNode, want bool) bool {
 }
 
 func (f *facts) copy() *facts {
-	c := facts{ranges: make(map[string]bounds), texts: make(map[string]types.Value), flags: make(map[string]bool)}
+	c := facts{unit: 1, ranges: make(map[string]bounds), texts: make(map[string]types.Value), flags: make(map[string]bool)}
 	for k, v := range f.ranges {
 		c.ranges[k] = v
 	}
@@ -169,12 +175,23 @@ func longOf(n ast.IsNode) (int64, bool) {
 	return int64(l), ok
 }
 
+// isOpen reports whether a path leads to an attribute, which may be any number.
+func isOpen(path []string) bool {
+	return slices.ContainsFunc(path, func(name string) bool { return name == "attributes" || strings.HasSuffix(name, ".attributes") })
+}
+
 // within narrows a number; false when nothing is left.
 func (f *facts) within(path []string, low, high int64) bool {
 	name := joinPath(path)
 	b, known := f.ranges[name]
 	if !known {
 		b = boundsOf(path)
+		if b.low > math.MinInt64 {
+			b.low *= f.unit
+		}
+		if b.high < math.MaxInt64 {
+			b.high *= f.unit
+		}
 	}
 	b = bounds{max(b.low, low), min(b.high, high)}
 	f.ranges[name] = b

@@ -98,7 +98,7 @@ func schemaOfMember(m shape) any {
 // never reports whether conditions of a rule contradict each other, as far as
 // comparisons with constants show.
 func never(rule *ast.Rule) bool {
-	f := facts{ranges: make(map[string]bounds)}
+	f := facts{unit: 2, ranges: make(map[string]bounds)}
 	for _, e := range rule.Body {
 		if !f.expression(e) {
 			return true
@@ -135,16 +135,24 @@ func (f *facts) expression(e *ast.Expr) bool {
 	return true
 }
 
-// order takes low + gap <= high, where one is a member of input and the other an integer.
+// order takes low + gap <= high, where one is a member of input and the other an
+// integer. Between integers lies nothing, unless the member is an attribute: so
+// bounds are counted in halves.
 func (f *facts) order(low, high *ast.Term, gap int64) bool {
+	gapOf := func(path []string) int64 {
+		if isOpen(path) {
+			return gap
+		}
+		return 2 * gap
+	}
 	if path := inputPath(low); path != nil {
-		if n, ok := integerOf(high); ok && n > math.MinInt64+1 {
-			return f.within(path, math.MinInt64, n-gap)
+		if n, ok := integerOf(high); ok {
+			return f.within(path, math.MinInt64, 2*n-gapOf(path))
 		}
 	}
 	if path := inputPath(high); path != nil {
-		if n, ok := integerOf(low); ok && n < math.MaxInt64-1 {
-			return f.within(path, n+gap, math.MaxInt64)
+		if n, ok := integerOf(low); ok {
+			return f.within(path, 2*n+gapOf(path), math.MaxInt64)
 		}
 	}
 	return true
@@ -165,10 +173,12 @@ func inputPath(t *ast.Term) (path []string) {
 	return path
 }
 
+// integerOf knows those that can be doubled.
 func integerOf(t *ast.Term) (int64, bool) {
-	n, ok := t.Value.(ast.Number)
+	v, ok := t.Value.(ast.Number)
 	if !ok {
 		return 0, false
 	}
-	return n.Int64()
+	n, ok := v.Int64()
+	return n, ok && n > math.MinInt64/4 && n < math.MaxInt64/4
 }

@@ -72,23 +72,21 @@ func (b *Bundle) Whole(policy string) bool {
 
 // AllowType returns what OPA's type checker knows of a policy's allow, in its words.
 func (b *Bundle) AllowType(policy string) (text string, mayBeBoolean bool) {
-	if b.compiler == nil {
-		return "", true // faults kept it from looking
-	}
 	for _, p := range b.Policies {
-		if p.Name == policy {
+		if b.compiler != nil && p.Name == policy {
 			t := b.compiler.TypeEnv.GetByValue(p.ref)
 			return types.Sprint(t), types.Compare(t, types.B) == 0 || types.Contains(types.Or(types.B, types.Nl), t) || types.Contains(t, types.B)
 		}
 	}
-	return "", false
+	return "", true // faults kept it from looking
 }
 
 // Rules returns the rules on which a policy depends, but for defaults and the
 // library's, by file and line.
 func (b *Bundle) Rules(policy string) (list []Rule) {
+	name := canonicalName(policy)
 	for _, p := range b.Policies {
-		if p.Name != policy {
+		if p.Name != name {
 			continue
 		}
 		for _, r := range reachable(b.compiler, p.ref) {

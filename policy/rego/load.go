@@ -121,16 +121,31 @@ func (l *loader) read() error {
 		}
 		f, err := l.fsys.Open(file)
 		if err != nil {
-			return err
+			l.unreadable(file, err)
+			return nil
 		}
 		text, err := readAtMost(f, maxModule)
 		if errors.Is(err, errTooLong) {
 			l.faults = append(l.faults, fault.New(l.name(file), 1, "the module is longer than 4 MiB"))
 			return nil
 		}
+		if err != nil {
+			l.unreadable(file, err)
+			return nil
+		}
 		l.bundle.Modules = append(l.bundle.Modules, Module{Path: file, Text: text})
-		return err
+		return nil
 	})
+}
+
+// unreadable notes a module that is there and can't be read, as a link to
+// nowhere: its package may be any.
+func (l *loader) unreadable(file string, err error) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	}
+	l.faults = append(l.faults, fault.New(l.name(file), 1, "the module can't be read: "+oneLine(err.Error())))
+	l.lost.add("data")
 }
 
 var errTooLong = errors.New("too long")
