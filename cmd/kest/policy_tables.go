@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"kest.example/kest"
 	"kest.example/kest/internal/draw"
 	"kest.example/kest/policy/cedar"
+	"kest.example/kest/policy/rego"
 	"kest.example/kest/policy/table"
 )
 
@@ -98,6 +100,10 @@ func (p *policyTestCmd) table(c console, path string) (results []*tested, good b
 		return nil, false, nil
 	}
 	engines, err := enginesOfTable(t)
+	if faults, ok := errors.AsType[rego.Faults](err); ok {
+		fmt.Fprintln(c.err, faults)
+		return nil, false, nil
+	}
 	if err != nil {
 		fmt.Fprintf(c.err, "%s:1: %s\n", path, oneLine(err.Error()))
 		return nil, false, nil

@@ -238,6 +238,10 @@ func TestPolicyTest(t *testing.T) {
 	}
 	kestRun(t, "", "policy", "test", world(t, map[string]string{"t.test.yaml": "policy: p\n"})).want(t, exitNo)
 	kestRun(t, "", "policy", "test", world(t, map[string]string{"t.test.yaml": "policy: p\nrego: gone\ncases:\n  - name: a\n    allow: true\n"})).want(t, exitNo)
+	dir = world(t, map[string]string{"t.test.yaml": "policy: p\nrego: .\ncases:\n  - name: a\n    allow: true\n", "p.rego": "package p\nallow if http.send({})\nallow if opa.runtime()"})
+	if a := kestRun(t, "", "policy", "test", dir); a.code != exitNo || !strings.Contains(a.err, "/p.rego:2: ") || !strings.Contains(a.err, "\n"+dir) {
+		t.Errorf("%+v", a)
+	}
 	kestRun(t, "", "policy", "test", world(t, map[string]string{"p.rego": refunds})).refused(t, "no decision table")
 }
 

@@ -3,6 +3,7 @@
 package table
 
 import (
+	"bytes"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -44,14 +45,14 @@ type Faults = fault.List
 
 // Parse reads a table's text. The error is Faults: all that is wrong with it.
 func Parse(path string, text []byte) (*Table, error) {
-	doc, fault := parseYAML(path, text)
+	doc, fault := parseYAML(path, bytes.TrimPrefix(text, []byte("\ufeff")))
 	if fault != nil {
 		return nil, Faults{fault}
 	}
 	r := reader{doc: doc, t: &Table{Path: path}}
 	r.table()
 	if len(r.faults) > 0 {
-		return nil, r.faults
+		return nil, r.faults.Sorted()
 	}
 	return r.t, nil
 }

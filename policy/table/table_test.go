@@ -25,7 +25,7 @@ cases:
 `
 
 func TestParse(t *testing.T) {
-	tab, err := table.Parse("dir/refunds.test.yaml", []byte(good))
+	tab, err := table.Parse("dir/refunds.test.yaml", []byte("\ufeff"+good)) // with a byte order mark
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,9 +55,9 @@ func TestEveryFaultHasItsLine(t *testing.T) {
 		"policy: p\n---\npolicy: q":       {1},
 		"policy: p\nrego: x\n":            {1},
 		"policy: p\nrego: x\ncases: []\n": {3},
-		"policy: p q\nrego: x\nmore: 1\ncases:\n  - name: a\n    allow: true\n":                         {3, 1},
+		"policy: p q\nrego: x\nmore: 1\ncases:\n  - name: a\n    allow: true\n":                         {1, 3},
 		"policy: p\ncases:\n  - name: a\n    allow: true\n":                                             {1},
-		"policy: p\nrego: [x]\ncases:\n  - name: a\n    allow: true\n":                                  {2, 1},
+		"policy: p\nrego: [x]\ncases:\n  - name: a\n    allow: true\n":                                  {1, 2},
 		"policy: p\nrego: x\nbase: 1\ncases:\n  - name: a\n    allow: true\n":                           {3},
 		"policy: p\nrego: x\ncases:\n  - name: a\n":                                                     {4},
 		"policy: p\nrego: x\ncases:\n  - name: a\n    allow: \"true\"\n":                                {4},
