@@ -20,6 +20,7 @@ import (
 func compileOPA(ctx context.Context, s source) ([]byte, error) {
 	b := &bundle.Bundle{Data: map[string]any{}}
 	for _, path := range s.paths {
+		mocksLast(s.modules[path])
 		b.Modules = append(b.Modules, bundle.ModuleFile{URL: path, Path: path, RelativePath: path, Parsed: s.modules[path]})
 	}
 	b.SetRegoVersion(ast.RegoV1)

@@ -3,43 +3,41 @@ package regowasm
 import "kest.example/kest/internal/wasmbin"
 
 // OPA's runtime keeps what a rule gave in an object whose keys are functions, as
-// numbers of Rego: some 200 ns to keep a value and 80 to find one. So the calls
-// of it go to these functions, which keep it in a table, an entry a function.
+// numbers of Rego: some 200 ns to keep a value and 80 to find one. So outside of
+// "with" it is kept in a table, an entry a function. What is below a "with" has
+// rules' values of its own, and often few: there it is OPA's object still.
 //
-// An entry holds where it was stamped with the scope that asks: a scope is an
-// evaluation, or what is below a "with", and has a stamp that none had before.
-// So nothing is ever cleared but new memory.
+// An entry holds where it was stamped in this evaluation, so that the table is
+// never cleared.
 type memo struct {
 	get, insert, start, push, pop uint32 // functions
 }
 
-// A table is a head, and an entry for each compiled function.
 const (
-	memoHead    = 16
-	memoOuter   = 0 // in the head: the table of the scope around; of a spare one, the next spare
-	memoStamped = 8 // in the head: that scope's stamp, i64
-	memoEntry   = 16
-	memoStamp   = 0 // in an entry: the stamp, i64
-	memoValue   = 8 // in an entry: the value's address
+	memoEntry = 16 // bytes
+	memoStamp = 0  // in an entry: the evaluation's number, i64
+	memoValue = 8  // in an entry: the value's address
 )
 
-// memoState are globals: the scope's table and stamp, the last stamp that was
-// given out, and tables that no scope has.
+// memoState are globals, the table, and OPA's functions.
 type memoState struct {
-	table, stamp, last, spare uint32
-	first, n                  uint32 // compiled functions
-	base                      int32  // the outermost table
+	stamp, depth uint32 // globals: the evaluation's number, how many "with" are around
+	first, n     uint32 // compiled functions
+	table        int32
+	get, insert  uint32
 }
 
 // addMemo adds the functions.
 func (m *opaModule) addMemo() memo {
-	s := memoState{table: m.AddGlobal(0), stamp: m.AddGlobal64(0), last: m.AddGlobal64(0), spare: m.AddGlobal(0)}
+	s := memoState{stamp: m.AddGlobal64(0), depth: m.AddGlobal(0), get: m.runtime("opa_memoize_get"), insert: m.runtime("opa_memoize_insert")}
 	s.first, s.n = m.rules()
-	s.base = m.reserve(s.size())
-	return memo{
-		get: m.add(1, true, s.getBody()), insert: m.add(2, false, s.insertBody()), start: m.add(0, false, s.startBody()),
-		push: m.add(0, false, s.pushBody(m.runtime("opa_malloc"))), pop: m.add(0, false, s.popBody()),
+	s.table = m.reserve(int32(s.n) * memoEntry) //nolint:gosec // a module has no millions of functions
+	o := memo{get: m.add(1, true, s.getBody()), insert: m.add(2, false, s.insertBody()), start: m.add(0, false, s.startBody())}
+	if push, used := m.numbers["opa_memoize_push"]; used { // without "with" the module has none
+		o.push = m.add(0, false, s.scopeBody(push, 1))
+		o.pop = m.add(0, false, s.scopeBody(m.runtime("opa_memoize_pop"), -1))
 	}
+	return o
 }
 
 // target is what a call of OPA's function goes to.
@@ -59,61 +57,42 @@ func (o memo) target(name string) (f uint32, ok bool) {
 	return 0, false
 }
 
-func (s *memoState) size() int32 { return memoHead + int32(s.n)*memoEntry } //nolint:gosec // a module has no millions of functions
-
-// scope begins one with a stamp of its own.
-func (s *memoState) scope(c *wasmbin.Code) *wasmbin.Code {
-	return c.With(wasmbin.OpGlobalGet, s.last).I64(1).Op(wasmbin.OpI64Add).With(wasmbin.OpGlobalSet, s.last).
-		With(wasmbin.OpGlobalGet, s.last).With(wasmbin.OpGlobalSet, s.stamp)
-}
-
-// startBody begins an evaluation, whatever the one before left.
+// startBody begins an evaluation, wherever the one before ended.
 func (s *memoState) startBody() []byte {
-	return s.scope(new(wasmbin.Code)).I32(s.base).With(wasmbin.OpGlobalSet, s.table).
-		I32(0).With(wasmbin.OpGlobalSet, s.spare).Body()
+	return new(wasmbin.Code).With(wasmbin.OpGlobalGet, s.stamp).I64(1).Op(wasmbin.OpI64Add).With(wasmbin.OpGlobalSet, s.stamp).
+		I32(0).With(wasmbin.OpGlobalSet, s.depth).Body()
 }
 
-// pushBody takes a table that a scope before this one had, or makes one.
-func (s *memoState) pushBody(malloc uint32) []byte {
-	const table = 0
-	c := new(wasmbin.Code).With(wasmbin.OpGlobalGet, s.spare).Tee(table).Op(wasmbin.OpIf, wasmbin.NoResult).Get(table)
-	load(c, memoOuter).With(wasmbin.OpGlobalSet, s.spare).Op(wasmbin.OpElse).
-		I32(s.size()).Call(malloc).Tee(table).I32(0).I32(s.size()).Fill(0).Op(wasmbin.OpEnd).
-		Get(table).With(wasmbin.OpGlobalGet, s.table)
-	store(c, memoOuter).Get(table).With(wasmbin.OpGlobalGet, s.stamp).Op(wasmbin.OpI64Store, 3, memoStamped).
-		Get(table).With(wasmbin.OpGlobalSet, s.table)
-	return s.scope(c).Body(wasmbin.I32)
+// scopeBody begins or ends what is below a "with".
+func (s *memoState) scopeBody(opa uint32, by int32) []byte {
+	return new(wasmbin.Code).With(wasmbin.OpGlobalGet, s.depth).I32(by).Op(wasmbin.OpI32Add).With(wasmbin.OpGlobalSet, s.depth).
+		Call(opa).Body()
 }
 
-func (s *memoState) popBody() []byte {
-	const table = 0
-	c := new(wasmbin.Code).With(wasmbin.OpGlobalGet, s.table).Tee(table)
-	load(c, memoOuter).With(wasmbin.OpGlobalSet, s.table).
-		Get(table).Op(wasmbin.OpI64Load, 3, memoStamped).With(wasmbin.OpGlobalSet, s.stamp).
-		Get(table).With(wasmbin.OpGlobalGet, s.spare)
-	return store(c, memoOuter).Get(table).With(wasmbin.OpGlobalSet, s.spare).Body(wasmbin.I32)
-}
-
-// entry puts the address of a function's entry, behind the head's length, into a
-// local. 0 is the function.
-func (s *memoState) entry(local uint32) *wasmbin.Code {
-	return new(wasmbin.Code).
+// entry begins a body: below a "with" it calls OPA's function on the parameters,
+// and else puts the address of a function's entry into a local. 0 is the function.
+func (s *memoState) entry(opa, params, local uint32) *wasmbin.Code {
+	c := new(wasmbin.Code).With(wasmbin.OpGlobalGet, s.depth).Op(wasmbin.OpIf, wasmbin.NoResult)
+	for i := range params {
+		c.Get(i)
+	}
+	return c.Call(opa).Op(wasmbin.OpReturn, wasmbin.OpEnd).
 		Get(0).I32(int32(s.first)).Op(wasmbin.OpI32Sub).Tee(0).I32(int32(s.n)).Op(wasmbin.OpI32LtU, wasmbin.OpI32Eqz, wasmbin.OpIf, wasmbin.NoResult). //nolint:gosec // indexes of functions
 		Op(wasmbin.OpUnreachable, wasmbin.OpEnd).
-		With(wasmbin.OpGlobalGet, s.table).Get(0).I32(4).Op(wasmbin.OpI32Shl, wasmbin.OpI32Add).Set(local)
+		Get(0).I32(4).Op(wasmbin.OpI32Shl).I32(s.table).Op(wasmbin.OpI32Add).Set(local)
 }
 
 // getBody: 0 function → the value, or 0.
 func (s *memoState) getBody() []byte {
 	const at = 1
-	c := s.entry(at).Get(at).Op(wasmbin.OpI64Load, 3, memoHead+memoStamp).With(wasmbin.OpGlobalGet, s.stamp).
+	c := s.entry(s.get, 1, at).Get(at).Op(wasmbin.OpI64Load, 3, memoStamp).With(wasmbin.OpGlobalGet, s.stamp).
 		Op(wasmbin.OpI64Eq, wasmbin.OpIf, wasmbin.I32).Get(at)
-	return load(c, memoHead+memoValue).Op(wasmbin.OpElse).I32(0).Op(wasmbin.OpEnd).Body(wasmbin.I32)
+	return load(c, memoValue).Op(wasmbin.OpElse).I32(0).Op(wasmbin.OpEnd).Body(wasmbin.I32)
 }
 
 // insertBody: 0 function, 1 value.
 func (s *memoState) insertBody() []byte {
 	const at = 2
-	c := s.entry(at).Get(at).With(wasmbin.OpGlobalGet, s.stamp).Op(wasmbin.OpI64Store, 3, memoHead+memoStamp).Get(at).Get(1)
-	return store(c, memoHead+memoValue).Body(wasmbin.I32)
+	c := s.entry(s.insert, 2, at).Get(at).With(wasmbin.OpGlobalGet, s.stamp).Op(wasmbin.OpI64Store, 3, memoStamp).Get(at).Get(1)
+	return store(c, memoValue).Body(wasmbin.I32)
 }

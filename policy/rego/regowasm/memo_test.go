@@ -5,26 +5,34 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"kest.example/kest/internal/wasmbin"
 )
 
 const (
 	memoFirst, memoLast = 5, 24
-	memoTop             = 1 << 13 // where the test's memory for tables begins, all of it written to before
+	rows, row           = 1 << 13, 256 // where the test's own memory of scopes is, a row each
 )
 
-// memoModule is the memo's functions alone, above a malloc that never gives
-// anything back.
+// memoModule is the memo's functions, above a plain memory of scopes.
 func memoModule(t *testing.T) []byte {
 	t.Helper()
 	m := &opaModule{Module: &wasmbin.Module{}, numbers: make(map[string]uint32), heap: 1024}
 	m.Memories = []wasmbin.Limits{{Min: 16}}
 	m.Elements = []wasmbin.Element{{Indexes: []uint32{memoLast, memoFirst, 7}}}
-	top := m.AddGlobal(memoTop)
-	m.numbers["opa_malloc"] = m.add(1, true, new(wasmbin.Code).
-		With(wasmbin.OpGlobalGet, top).
-		With(wasmbin.OpGlobalGet, top).Get(0).Op(wasmbin.OpI32Add).With(wasmbin.OpGlobalSet, top).Body())
+	scope := m.AddGlobal(0)
+	at := func(c *wasmbin.Code) *wasmbin.Code {
+		return c.With(wasmbin.OpGlobalGet, scope).I32(row).Op(wasmbin.OpI32Mul).Get(0).I32(2).Op(wasmbin.OpI32Shl, wasmbin.OpI32Add).I32(rows).Op(wasmbin.OpI32Add)
+	}
+	move := func(by int32) *wasmbin.Code {
+		return new(wasmbin.Code).With(wasmbin.OpGlobalGet, scope).I32(by).Op(wasmbin.OpI32Add).With(wasmbin.OpGlobalSet, scope)
+	}
+	m.numbers["opa_memoize_get"] = m.add(1, true, load(at(new(wasmbin.Code)), 0).Body())
+	m.numbers["opa_memoize_insert"] = m.add(2, false, store(at(new(wasmbin.Code)).Get(1), 0).Body())
+	m.numbers["opa_memoize_push"] = m.add(0, false, move(1).
+		With(wasmbin.OpGlobalGet, scope).I32(row).Op(wasmbin.OpI32Mul).I32(rows).Op(wasmbin.OpI32Add).I32(0).I32(row).Fill(0).Body())
+	m.numbers["opa_memoize_pop"] = m.add(0, false, move(-1).Body())
 	functions := m.addMemo()
 	m.Elements = nil // they were numbers only
 	for _, name := range []string{"opa_memoize_get", "opa_memoize_insert", "opa_memoize_init", "opa_memoize_push", "opa_memoize_pop"} {
@@ -34,9 +42,7 @@ func memoModule(t *testing.T) []byte {
 		}
 		m.Exports = append(m.Exports, wasmbin.Export{Name: name, Kind: wasmbin.FunctionKind, Index: f})
 	}
-	m.Exports = append(m.Exports,
-		wasmbin.Export{Name: "memory", Kind: wasmbin.MemoryKind},
-		wasmbin.Export{Name: "top", Kind: wasmbin.GlobalKind, Index: top})
+	m.Exports = append(m.Exports, wasmbin.Export{Name: "scope", Kind: wasmbin.GlobalKind, Index: scope})
 	if err := m.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +51,7 @@ func memoModule(t *testing.T) []byte {
 
 // Whatever evaluations and scopes come after one another, a rule's value is
 // found in the scope that it was put in, and nowhere else; also after an
-// evaluation that ended in the middle. Tables of scopes that are over are used
-// again.
+// evaluation that ended in the middle of some.
 func TestMemo(t *testing.T) {
 	runtime := wazero.NewRuntime(t.Context())
 	defer func() { _ = runtime.Close(t.Context()) }()
@@ -65,19 +70,11 @@ func TestMemo(t *testing.T) {
 		}
 		return result[0]
 	}
-	// Whatever a new table is made of held before, as what seems to be the next stamp.
-	stamp := uint64(0)
-	begin := func(name string) {
-		stamp++
-		for at, i := uint32(module.ExportedGlobal("top").Get()), uint32(0); i < 2*memoLast; i++ {
-			module.Memory().WriteUint64Le(at+8*i, stamp)
-		}
-		call(name)
-	}
 	random := rand.New(rand.NewPCG(1, 2))
 	deepest := 0
 	for range 200 {
-		begin("opa_memoize_init")
+		module.ExportedGlobal("scope").(api.MutableGlobal).Set(0) // as the statics are put back
+		call("opa_memoize_init")
 		scopes := []map[uint64]uint64{{}}
 		for range random.IntN(300) {
 			f := memoFirst + random.Uint64N(memoLast-memoFirst+1)
@@ -85,7 +82,7 @@ func TestMemo(t *testing.T) {
 			switch random.IntN(8) {
 			case 0:
 				if len(scopes) < 10 {
-					begin("opa_memoize_push")
+					call("opa_memoize_push")
 					scopes = append(scopes, map[uint64]uint64{})
 					deepest = max(deepest, len(scopes))
 				}
@@ -108,18 +105,7 @@ func TestMemo(t *testing.T) {
 	if deepest < 10 {
 		t.Fatalf("no more than %d scopes", deepest)
 	}
-	// In one evaluation, no more tables than scopes at once.
-	begin("opa_memoize_init")
-	before := module.ExportedGlobal("top").Get()
-	for range 1000 {
-		begin("opa_memoize_push")
-		begin("opa_memoize_push")
-		call("opa_memoize_pop")
-		call("opa_memoize_pop")
-	}
-	if after := module.ExportedGlobal("top").Get(); after-before != 2*(memoHead+(memoLast-memoFirst+1)*memoEntry) {
-		t.Errorf("2000 scopes, 2 at once, took %d bytes", after-before)
-	}
+	call("opa_memoize_init")
 	for _, f := range []uint64{memoFirst - 1, memoLast + 1, 1 << 31, 1<<32 - 1} {
 		if _, err := module.ExportedFunction("opa_memoize_get").Call(t.Context(), f); err == nil {
 			t.Errorf("function %d has an entry", f)

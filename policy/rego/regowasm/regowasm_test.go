@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,16 @@ const document = `{"subject": {"workload": "spiffe://example.org/orders", "user"
 
 // rules are bodies of policies with what they decide.
 var rules = map[string]struct{ allow, aborts bool }{
+	// Functions and documents replaced by one expression, in every order.
+	"f(x) := x\ng(_) := 7\nt := input.subject.trust_score\nallow if [t, f(1)] == [1, 7] with f as g with input.subject.trust_score as 1":                                 {allow: true},
+	"f(x) := x\ng(_) := 7\nt := input.subject.trust_score\nallow if not t == 1 with f as g with input.subject.trust_score as 1":                                          {},
+	"f(x) := x\ng(_) := 7\nt := input.subject.trust_score\nallow if [t, f(1)] == [1, 7] with input.subject.trust_score as 1 with f as g":                                 {allow: true},
+	"g(_) := 7\nt := input.subject.trust_score\nallow if [t, abs(-1)] == [1, 7] with abs as g with input.subject.trust_score as 1":                                       {allow: true},
+	"g(_) := 7\nr := 2\nt := input.subject.user\nallow if [t, abs(-1), r] == [\"x\", 7, 3] with abs as g with r as 3 with input.subject.user as \"x\"":                   {allow: true},
+	"import input.subject as s\ng(_) := 7\nt := s.user\nallow if [t, abs(-1)] == [\"x\", 7] with abs as g with input.subject.user as \"x\"":                              {allow: true},
+	"g(_) := 7\nr := 2\nallow if { every x in [1, 2] { [abs(-1), r, input.subject.user] == [7, x, \"y\"] with abs as g with r as x with input.subject.user as \"y\" } }": {allow: true},
+	"g(_) := 7\nr := 2\nallow if { not r == 2 with abs as g with r as 3; r == 2; abs(-1) == 1 }":                                                                         {allow: true},
+
 	"allow := true":      {allow: true},
 	"allow := false":     {},
 	"allow := null":      {},
@@ -342,6 +353,24 @@ func TestUnknownPolicyAndEndedContext(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if d, err := e.Evaluate(ended, "p", c); !errors.Is(err, context.Canceled) || d.Allow {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// Scopes that are open at once take no memory for rules that they don't ask.
+func TestManyScopes(t *testing.T) {
+	body, many := &strings.Builder{}, &strings.Builder{}
+	for range 400 {
+		body.WriteString("u with input.subject.user as \"b\"\n")
+	}
+	for i := range 2000 {
+		fmt.Fprintf(many, "r%d if input.subject.user == \"x%d\"\n", i, i)
+	}
+	e := open(t, load(t, map[string]string{
+		"p.rego":    "package p\nu if input.subject.user == \"b\"\nallow if {\n" + body.String() + "some_rule\n}\nsome_rule if count(data.many) >= 0",
+		"many.rego": "package many\n" + many.String(),
+	}))
+	if d, err := e.Evaluate(t.Context(), "p", parseContext(t, document)); err != nil || !d.Allow {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
