@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -111,7 +110,7 @@ func (s *sources) file(path string) error {
 }
 
 // folder takes what is below a folder. Its Rego is one set of modules; JSON and
-// YAML are configurations only where they say so by a member policies.
+// YAML are checked where they are configurations.
 func (s *sources) folder(c console, root string) error {
 	rego := 0
 	// With a separator behind it, a link to a folder is one.
@@ -144,11 +143,15 @@ func (s *sources) folder(c console, root string) error {
 	return nil
 }
 
-// isConfiguration tells a configuration from data, schemas and a proxy's own
-// configuration by what only it has; one that can't be read says so itself.
+// isConfiguration tells a configuration from data, schemas and what other
+// programs have: two of its members are there. One that can't be read or parsed
+// says so itself.
 func isConfiguration(c console, path string) bool {
-	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), "workload") || !strings.Contains(string(text), "policies") {
+	text, err := c.read(path)
+	if err != nil {
+		return true
+	}
+	if !strings.Contains(string(text), "workload") || !strings.Contains(string(text), "policies") {
 		return false
 	}
 	document, err := c.readDocument(path)
@@ -159,9 +162,13 @@ func isConfiguration(c console, path string) bool {
 	if json.Unmarshal(document, &members) != nil {
 		return false
 	}
-	_, workload := members["workload"]
-	_, policies := members["policies"]
-	return workload || policies
+	found := 0
+	for _, name := range [...]string{"workload", "policies", "identity", "authority", "routes"} {
+		if _, ok := members[name]; ok {
+			found++
+		}
+	}
+	return found > 1
 }
 
 // check finds all faults: a file that can't be read is one.

@@ -192,14 +192,14 @@ func TestPolicyCheckUnreadable(t *testing.T) {
 		"twice.yaml": "workload: a\npolicies: {}\nworkload: b\n", "broken.json": "{\"workload\": 1,\n \"policies\": [}",
 		"p.rego": "package p\n\nallow if input.trust > 3\n", "q.cedar": "permit(principal, action, resource) when { context.trust > 3 };",
 	})
-	for _, name := range []string{".#p.rego", "r.cedar"} {
+	for _, name := range []string{".#p.rego", "r.cedar", "gone.yaml"} {
 		if err := os.Symlink("nowhere", filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	a := kestRun(t, "", "policy", "check", dir)
-	a.want(t, exitNo, "twice.yaml:3: ", "broken.json:2: ", "/p.rego:3: ", "q.cedar:1: ", ".#p.rego:1: ", "r.cedar:1: ")
-	if n := strings.Count(a.out, "\n"); n != 6 {
+	a.want(t, exitNo, "twice.yaml:3: ", "broken.json:2: ", "/p.rego:3: ", "q.cedar:1: ", ".#p.rego:1: ", "r.cedar:1: ", "gone.yaml:1: ")
+	if n := strings.Count(a.out, "\n"); n != 7 {
 		t.Errorf("%d faults:\n%s", n, a.out)
 	}
 	a = kestRun(t, "", "policy", "build", "--rego", dir, "-o", filepath.Join(t.TempDir(), "x.wasm"))

@@ -233,6 +233,20 @@ func (m *Module) AddGlobal64(value int64) uint32 {
 	return m.Imported(GlobalKind) + uint32(len(m.Globals)) - 1 //nolint:gosec // counted by 32 bits
 }
 
+// CodeSize returns how many bytes a module's code section has, 0 where there is none.
+func CodeSize(module []byte) (int, error) {
+	sections, err := Split(module)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range sections {
+		if s.ID == SectionCode {
+			return len(s.Body), nil
+		}
+	}
+	return 0, nil
+}
+
 // FindCustom returns a custom section of a module that is not taken apart
 // otherwise; nil where there is none. Two of the name are an error.
 func FindCustom(module []byte, name string) ([]byte, error) {

@@ -78,7 +78,24 @@ func TestRegoFaults(t *testing.T) {
 	}
 }
 
-// A fault in one place hides none in another.
+// What a module that can't be read may hold is not said to be missing.
+func TestRegoFaultsOfALostModule(t *testing.T) {
+	for name, text := range map[string]string{
+		"long":        "package a\nallow if input.trust_score > 1\n#" + strings.Repeat(" ", 4<<20),
+		"a semicolon": "package a; allow if {{",
+		"quoted":      "package data[\"a\"]\nallow if {{",
+	} {
+		faults, err := check.Rego(fstest.MapFS{
+			"a.rego": &fstest.MapFile{Data: []byte("package a\ndefault allow := false")},
+			"b.rego": &fstest.MapFile{Data: []byte(text)},
+		}, "policies")
+		if err != nil || len(faults) != 1 || faults[0].File != "policies/b.rego" {
+			t.Errorf("%s: %v, %v", name, faults, err)
+		}
+	}
+}
+
+// Faults of all modules are found together.
 func TestRegoFaultsTogether(t *testing.T) {
 	faults, err := check.Rego(fstest.MapFS{
 		"a.rego": &fstest.MapFile{Data: []byte("package a\nallow if {")},

@@ -1,6 +1,7 @@
 package rego
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -175,12 +176,18 @@ type lost []string
 
 func (l *lost) add(pkg string) { *l = append(*l, pkg) }
 
+// plainPackage is a package's path that is written as OPA writes it.
+var plainPackage = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
+
 // module notes the package of a module that doesn't parse, or that it may be any.
 func (l *lost) module(text []byte) {
 	for line := range strings.Lines(string(text)) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == "package" {
-			l.add("data." + f[1])
-			return
+			if plainPackage.MatchString(f[1]) {
+				l.add("data." + f[1])
+				return
+			}
+			break
 		}
 	}
 	l.add("data")

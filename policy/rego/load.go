@@ -117,6 +117,7 @@ func (l *loader) read() error {
 			return nil
 		case len(l.bundle.Modules) == maxModules:
 			l.faults = append(l.faults, fault.New(l.prefix, 1, "the folder has more than 10000 modules"))
+			l.lost.add("data")
 			return fs.SkipAll
 		}
 		f, err := l.fsys.Open(file)
@@ -127,6 +128,7 @@ func (l *loader) read() error {
 		text, err := readAtMost(f, maxModule)
 		if errors.Is(err, errTooLong) {
 			l.faults = append(l.faults, fault.New(l.name(file), 1, "the module is longer than 4 MiB"))
+			l.lost.add("data")
 			return nil
 		}
 		if err != nil {

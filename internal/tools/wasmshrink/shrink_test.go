@@ -186,17 +186,11 @@ func TestSmallerAndDeterministic(t *testing.T) {
 
 func codeSize(t *testing.T, module []byte) int {
 	t.Helper()
-	sections, err := wasmbin.Split(module)
-	if err != nil {
-		t.Fatal(err)
+	n, err := wasmbin.CodeSize(module)
+	if err != nil || n == 0 {
+		t.Fatal(n, err)
 	}
-	for _, s := range sections {
-		if s.ID == wasmbin.SectionCode {
-			return len(s.Body)
-		}
-	}
-	t.Fatal("no code section")
-	return 0
+	return n
 }
 
 // Everything but code, types and function numbers is as it was; custom sections go.

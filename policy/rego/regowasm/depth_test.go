@@ -1,6 +1,7 @@
 package regowasm
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -12,6 +13,21 @@ import (
 	"kest.example/kest/internal/regorun"
 )
 
+// running compiles policies and runs them.
+func running(t *testing.T, s source) *regorun.Module {
+	t.Helper()
+	module, err := s.compile(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := regorun.New(t.Context(), module.wasm, module.info, regocall.Call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = run.Close(context.Background()) })
+	return run
+}
+
 // Whatever an input is, an evaluation ends in a result or an abort, never in a
 // trap, and the next one is served.
 func TestInputsOfAnyKind(t *testing.T) {
@@ -21,15 +37,7 @@ func TestInputsOfAnyKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := source{modules: map[string]*ast.Module{"p.rego": m}, paths: []string{"p.rego"}, policies: []regoinfo.Policy{{Name: "p"}}, data: []byte("{}")}
-	module, err := s.compile(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := regorun.New(t.Context(), module.wasm, module.info, regocall.Call)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = run.Close(t.Context()) }()
+	run := running(t, s)
 	nested := func(n int) string { return strings.Repeat(`{"a":[`, n) + strings.Repeat(`]}`, n) }
 	for name, c := range map[string]struct {
 		input string

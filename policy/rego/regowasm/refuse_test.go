@@ -1,7 +1,6 @@
 package regowasm
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,9 +8,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"kest.example/kest/internal/regocall"
 	"kest.example/kest/internal/regoinfo"
-	"kest.example/kest/internal/regorun"
 )
 
 // Arguments of which OPA's runtime would make another value than there is
@@ -58,15 +55,7 @@ func TestRefusedArguments(t *testing.T) {
 		s.paths = append(s.paths, path)
 		s.policies = append(s.policies, regoinfo.Policy{Name: fmt.Sprintf("p%d", i), Entry: uint32(i)})
 	}
-	module, err := s.compile(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := regorun.New(t.Context(), module.wasm, module.info, regocall.Call)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = run.Close(context.Background()) }()
+	run := running(t, s)
 	for i, c := range append(refused, taken...) {
 		result, err := run.Evaluate(uint32(i), []byte(c.input), caseTime)
 		if i >= len(refused) {
